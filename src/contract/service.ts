@@ -1,0 +1,41 @@
+import type { State } from '../core/authorization.ts';
+import type { Receipt } from '../core/ports/store.ts';
+import type { AuthorizationRequest, AuthorizationView, ChangeView } from './wire.ts';
+
+/** Who asks: a calling service by its key's name, an operator, or the worker itself. Stands in the audit trail. */
+export type Actor = string;
+
+/**
+ * What the rest of the world may ask of Perennial, whichever door it comes through (HTTP, sealed intake, command line).
+ * Every function rejects with a PerennialError of the catalogue and nothing else.
+ */
+export type Service = {
+  /** Accepts a request, or finds the one accepted before under the same id. `created` is false for a repetition. */
+  readonly accept: (value: {
+    readonly request: AuthorizationRequest;
+    readonly actor: Actor;
+  }) => Promise<{ readonly authorization: AuthorizationView; readonly created: boolean }>;
+  readonly status: (id: string) => Promise<AuthorizationView>;
+  readonly list: (page: {
+    readonly after: string | null;
+    readonly limit: number;
+    readonly state?: State;
+  }) => Promise<readonly AuthorizationView[]>;
+  /** Ends the authorization: reads refuse from now on, the purge follows at once. */
+  readonly requestPurge: (value: { readonly id: string; readonly actor: Actor }) => Promise<AuthorizationView>;
+  /** Pulls now, out of turn. */
+  readonly pullNow: (value: { readonly id: string; readonly actor: Actor }) => Promise<AuthorizationView>;
+  /** The stored resources as they were sent, one at a time; audited. */
+  readonly records: (value: {
+    readonly id: string;
+    readonly actor: Actor;
+    readonly type?: string;
+  }) => Promise<AsyncIterable<Uint8Array>>;
+  readonly changes: (value: {
+    readonly id: string;
+    readonly actor: Actor;
+    readonly after: number;
+    readonly limit: number;
+  }) => Promise<readonly ChangeView[]>;
+  readonly receipt: (id: string) => Promise<Receipt>;
+};

@@ -1,0 +1,112 @@
+import type { Instant } from './clock.ts';
+import type { NetworkName } from './networks.ts';
+
+export type Usage = 'ONE_TIME' | 'MULTIPLE';
+
+/** Why an authorization's usage is what it is: as asked for, or fallen back because no refresh token came. */
+export type UsageReason = 'as_requested' | 'no_refresh_token' | 'endpoint_not_refreshable';
+
+export const STATES = [
+  'pending',
+  'active',
+  'needs_reauthorization',
+  'suspended',
+  'quarantined',
+  'purging',
+  'purged',
+] as const;
+export type State = (typeof STATES)[number];
+
+/** Why a patient has to authorize again. */
+export type DeadReason =
+  | 'revoked'
+  | 'refresh_expired'
+  | 'max_authorization_reached'
+  | 'ambiguous_refresh'
+  | 'grant_not_found'
+  | 'exchange_refused'
+  | 'ambiguous_exchange';
+
+/** Why an authorization is purged. */
+export type PurgeReason = 'one_time_expired' | 'requested' | 'retention';
+
+/** The closed set of reasons that stand beside a state. */
+export type StateReason =
+  | 'accepted'
+  | 'exchanged'
+  | 'reauthorized'
+  | 'source_refuses_client'
+  | 'paused_by_operator'
+  | 'crashes_its_worker'
+  | DeadReason
+  | PurgeReason;
+
+/** What differs from the network's table for this one authorization; milliseconds. */
+export type CadenceOverride = {
+  readonly pullEveryMs?: number;
+  readonly lateAfterMs?: number;
+};
+
+export type Endpoint = {
+  readonly id: string;
+  readonly name?: string;
+  readonly refreshable?: boolean;
+  readonly maxAuthorizationPeriodMs?: number;
+};
+
+/** One patient's authorization as the store keeps it. No token and no health data is in here. */
+export type Authorization = {
+  readonly id: string;
+  readonly service: string;
+  readonly source: string;
+  readonly network: NetworkName;
+  readonly endpoint: Endpoint;
+  readonly cadence: CadenceOverride;
+  readonly usageRequested: Usage;
+  readonly usage: Usage;
+  readonly usageReason: UsageReason;
+  readonly state: State;
+  readonly stateReason: StateReason;
+  readonly acceptedAt: Instant;
+  /** When the patient's consent began, from which the maximum authorization period counts. */
+  readonly authorizedAt: Instant;
+  /** The earliest end known of the whole authorization, if any. */
+  readonly endsAt: Instant | null;
+  readonly periodMs: number | null;
+  readonly nextRunAt: Instant | null;
+  readonly purgeDueAt: Instant | null;
+  readonly purgeReason: PurgeReason | null;
+  readonly purgedAt: Instant | null;
+  readonly fetchedAt: Instant | null;
+  readonly lastPull: LastPull | null;
+  /** The instant as of which the stored records are known to be what the source had. */
+  readonly freshAsOf: Instant | null;
+  /** Consecutive runs that did not reach their end; counted here since BullMQ's own count does not hold for schedulers. */
+  readonly failedRuns: number;
+  readonly lastError: string | null;
+};
+
+export type PullResult = 'complete' | 'partial' | 'failed';
+
+export type LastPull = { readonly at: Instant; readonly result: PullResult; readonly durationMs: number };
+
+const NEXT: Readonly<Record<State, readonly State[]>> = {
+  pending: ['active', 'needs_reauthorization', 'suspended', 'quarantined', 'purging'],
+  active: ['needs_reauthorization', 'suspended', 'quarantined', 'purging'],
+  needs_reauthorization: ['pending', 'active', 'purging'],
+  suspended: ['pending', 'active', 'needs_reauthorization', 'purging'],
+  quarantined: ['pending', 'active', 'purging'],
+  purging: ['purged'],
+  purged: [],
+};
+
+/** Whether the state machine has an arrow from one state to the other (design, section 5). Purge wins from everywhere. */
+export function mayMove({ from, to }: { readonly from: State; readonly to: State }): boolean {
+  return NEXT[from].includes(to);
+}
+
+/** Whether reads of records and tokens must be refused: the purge deadline has passed, be the purge late or not. */
+export function isReadable(authorization: Pick<Authorization, 'state' | 'purgeDueAt'>, now: Instant): boolean {
+  if (authorization.state === 'purging' || authorization.state === 'purged') return false;
+  return authorization.purgeDueAt === null || now < authorization.purgeDueAt;
+}

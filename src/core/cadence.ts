@@ -1,0 +1,97 @@
+import type { CadenceOverride } from './authorization.ts';
+import type { Instant } from './clock.ts';
+import { LIMITS } from './limits.ts';
+import { NETWORK_POLICIES, type NetworkName } from './networks.ts';
+
+/** What an operator's cadence file may override, by network and by endpoint id. */
+export type CadenceTable = {
+  readonly networks: Readonly<Partial<Record<NetworkName, CadenceOverride>>>;
+  readonly endpoints: Readonly<Record<string, CadenceOverride>>;
+};
+
+export const NO_OVERRIDES: CadenceTable = { networks: {}, endpoints: {} };
+
+export type Cadence = { readonly pullEveryMs: number; readonly lateAfterMs: number };
+
+/** The cadence of one authorization: the network's numbers, overridden by the operator per network, then per endpoint, then by the caller. */
+export function cadenceOf(
+  authorization: {
+    readonly network: NetworkName;
+    readonly endpoint: { readonly id: string };
+    readonly cadence: CadenceOverride;
+  },
+  table: CadenceTable,
+): Cadence {
+  const endpoints = new Map(Object.entries(table.endpoints));
+  const base = NETWORK_POLICIES[authorization.network];
+  const layers: readonly (CadenceOverride | undefined)[] = [
+    table.networks[authorization.network],
+    endpoints.get(authorization.endpoint.id),
+    authorization.cadence,
+  ];
+  return layers.reduce<Cadence>(
+    (cadence, layer) => ({
+      pullEveryMs: layer?.pullEveryMs ?? cadence.pullEveryMs,
+      lateAfterMs: layer?.lateAfterMs ?? cadence.lateAfterMs,
+    }),
+    { pullEveryMs: base.pullEveryMs, lateAfterMs: base.lateAfterMs },
+  );
+}
+
+/** How long before its end a token of this lifetime is replaced, in milliseconds. */
+export function leadMs(lifetimeMs: number): number {
+  const share = lifetimeMs * LIMITS.leadShare;
+  const wanted = Math.min(LIMITS.leadMaxMs, Math.max(LIMITS.leadMinMs, share));
+  return Math.min(wanted, lifetimeMs / 2);
+}
+
+/**
+ * The period of the repeating job: `min(pull every, access-token lifetime - lead)`, so that a valid access token always exists
+ * (design, section 8). A whole number of {@link LIMITS.periodGrainMs}; rounding down keeps the promise.
+ */
+export function periodOf({
+  cadence,
+  accessLifetimeMs,
+}: {
+  readonly cadence: Cadence;
+  readonly accessLifetimeMs: number;
+}): number {
+  const wanted = Math.min(cadence.pullEveryMs, accessLifetimeMs - leadMs(accessLifetimeMs));
+  const whole = Math.floor(wanted / LIMITS.periodGrainMs) * LIMITS.periodGrainMs;
+  return Math.min(LIMITS.periodMaxMs, Math.max(LIMITS.periodMinMs, whole));
+}
+
+/**
+ * A stable place in the period for each authorization, so that a fleet spreads over it and a re-deploy moves nobody:
+ * `hash(id) mod period`. FNV-1a with a finalizer of Murmur3, since FNV alone leaves neighbouring ids close together.
+ */
+export function phaseOf({ id, periodMs }: { readonly id: string; readonly periodMs: number }): number {
+  let hash = 0x811c9dc5;
+  for (let index = 0; index < id.length; index += 1) {
+    hash = Math.imul(hash ^ id.charCodeAt(index), 0x01000193);
+  }
+  hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b);
+  hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35);
+  const spread = ((hash ^ (hash >>> 16)) >>> 0) / 2 ** 32;
+  return Math.floor(spread * periodMs);
+}
+
+/** The first slot of `{ period, phase }` strictly after `now`; the same arithmetic as BullMQ's `every` with `offset`. */
+export function nextSlot({
+  now,
+  periodMs,
+  phaseMs,
+}: {
+  readonly now: Instant;
+  readonly periodMs: number;
+  readonly phaseMs: number;
+}): Instant {
+  const slot = Math.floor(now / periodMs) * periodMs + phaseMs;
+  return slot > now ? slot : slot + periodMs;
+}
+
+/** The wait before try number `failures + 1`: doubled each time, capped, and spread by 0.5 to 1.5 with `random` in [0, 1). */
+export function backoffMs({ failures, random }: { readonly failures: number; readonly random: number }): number {
+  const doubled = LIMITS.retryFirstMs * 2 ** Math.min(failures, 20);
+  return Math.round(Math.min(LIMITS.retryMaxMs, doubled) * (0.5 + random));
+}

@@ -1,0 +1,87 @@
+const SECOND_MS = 1_000;
+const MINUTE_MS = 60 * SECOND_MS;
+const HOUR_MS = 60 * MINUTE_MS;
+const DAY_MS = 24 * HOUR_MS;
+const KIB = 1024;
+const MIB = 1024 * KIB;
+
+export const UNITS = { SECOND_MS, MINUTE_MS, HOUR_MS, DAY_MS } as const;
+
+/** Every number that bounds a loop, a wait, a body or a retry, with its unit in the name and the reason beside it. */
+export const LIMITS = {
+  /** One token POST. Payers answer in under 5 s; the smallest grace window we know is 30 s, so two tries fit into it. */
+  tokenRequestTimeoutMs: 12 * SECOND_MS,
+  /** A token reply is a few kB of JSON; a JWT with many claims stays under 16 kB. */
+  tokenReplyMaxBytes: 256 * KIB,
+  /** Until the first byte of a FHIR page; servers that assemble $everything take their time. */
+  pageHeadersTimeoutMs: 60 * SECOND_MS,
+  /** Between two chunks of a page: a slow-loris body ends here. */
+  pageBodyIdleTimeoutMs: 30 * SECOND_MS,
+  /** One page, decompressed. A single $everything bundle of a long history is tens of MB. */
+  pageMaxBytes: 512 * MIB,
+  /** Pages of one resource type. At 1,000 resources a page this is five million. */
+  pagesPerTypeMax: 5_000,
+  /** Pause between two connection attempts to one origin is undici's; this caps the sockets we hold to it. */
+  connectionsPerOrigin: 32,
+  /** Resources asked for in one page: the most that Flexpa allows. */
+  pageSize: 1_000,
+  /** Retry-After is honoured up to here: Cerner has been seen to ask for hours (bulk-data-client #14). */
+  retryAfterMaxMs: 6 * HOUR_MS,
+  /** What we wait when a 429 says "still syncing" and names no time (contract, section 2). */
+  syncingRetryMs: 3 * SECOND_MS,
+  /** What we wait when a 429 says "throttled" and names no time. */
+  throttledRetryMs: MINUTE_MS,
+  /** First wait after a failure, doubled each time up to the next line. */
+  retryFirstMs: 30 * SECOND_MS,
+  retryMaxMs: HOUR_MS,
+
+  /** A lease outlives one token request three times over, so that a slow reply never meets a second owner. */
+  leaseMs: 60 * SECOND_MS,
+  /** A long pull renews its lease this often: three tries fit before it ends. */
+  leaseRenewMs: 15 * SECOND_MS,
+  /** Who finds the lease taken comes back after this. */
+  leaseTakenRetryMs: 2 * SECOND_MS,
+  /** How often each worker looks for open intents, late purges and lost jobs: a crash is repaired within 10 s (P4). */
+  sweepEveryMs: 4 * SECOND_MS,
+  /** Rows one sweep takes on; the next sweep takes the next ones. */
+  sweepBatch: 200,
+  /** A run this much later than planned is repaired by the sweep; BullMQ itself is late by seconds, not minutes. */
+  overdueGraceMs: 2 * MINUTE_MS,
+  /** Tries with the same refresh token while the outcome is unsure, before the job is put back for later. */
+  refreshTriesPerRun: 3,
+  /** Waits between those tries: inside the smallest grace windows seen in the field (promises, section 2.1). */
+  refreshTryWaitsMs: [1 * SECOND_MS, 3 * SECOND_MS],
+
+  /** A period is a whole number of these, so that `expires_in: 86399.4` does not re-phase a scheduler. */
+  periodGrainMs: MINUTE_MS,
+  /** No repeating job runs more often than this, whatever a source's token lifetime says. */
+  periodMinMs: MINUTE_MS,
+  periodMaxMs: 31 * DAY_MS,
+  /** How long before its end an access token is no longer used; the share of its lifetime, at most `leadMaxMs`. */
+  leadShare: 1 / 24,
+  leadMinMs: 30 * SECOND_MS,
+  leadMaxMs: HOUR_MS,
+  /** A lifetime nobody told us: short, so that we find out by using it (contract, 8.3). */
+  accessTokenUnknownLifetimeMs: 5 * MINUTE_MS,
+  /** ONE_TIME data never lives longer than this, whatever the token says (contract, 1.8). */
+  oneTimeMaxMs: DAY_MS,
+
+  /** Resources in one pack before it is sealed: keeps one seal under some 8 MiB of FHIR. */
+  packTargetBytes: 8 * MIB,
+  /** An authorization request as JSON: tokens of a few kB and names. */
+  requestMaxBytes: 64 * KIB,
+  /** Rows on one page of the list API. */
+  listPageMax: 500,
+
+  /** After SIGTERM running jobs may finish this long (P30). */
+  shutdownCapMs: 10 * SECOND_MS,
+  /** Jobs kept in the queue for the on-call engineer, by number and by age. */
+  keepCompletedJobs: 1_000,
+  keepCompletedAgeS: 3_600,
+  keepFailedJobs: 5_000,
+  keepFailedAgeS: 7 * 24 * 3_600,
+  /** Events BullMQ keeps per queue; they outlive the jobs (promises, finding 4), so few and without content. */
+  keepQueueEvents: 1_000,
+  /** How long a dependency may take to answer a readiness probe. */
+  probeTimeoutMs: 2 * SECOND_MS,
+} as const;

@@ -1,0 +1,41 @@
+import type { Instant } from '../clock.ts';
+
+/** The queues, named so that an on-call engineer knows what each does. */
+export const QUEUES = ['intake', 'activate', 'refresh-and-pull', 'fetch-once', 'purge'] as const;
+export type QueueName = (typeof QUEUES)[number];
+
+/** The queues whose jobs name one authorization and nothing else. */
+export type AuthorizationQueue = Exclude<QueueName, 'intake'>;
+
+/** Time and work distribution. Nothing in it is the truth: all of it can be made again from the store. */
+export type WorkQueue = {
+  /**
+   * Makes or changes the one repeating job of a MULTIPLE authorization, at its hashed phase of the period. Safe to call again;
+   * a changed period takes effect at the next hashed slot, not at once (peers, F-8). Milliseconds of domain time.
+   */
+  readonly schedule: (job: { readonly authorizationId: string; readonly periodMs: number }) => Promise<void>;
+  /** The next slot at which the repeating job will run. */
+  readonly nextRunAt: (job: { readonly authorizationId: string; readonly periodMs: number }) => Instant;
+  readonly isScheduled: (authorizationId: string) => Promise<boolean>;
+  /** Adds one job now or after `delayMs` of domain time. While one of its kind waits or runs, a second is not added. */
+  readonly add: (job: {
+    readonly queue: AuthorizationQueue;
+    readonly authorizationId: string;
+    readonly delayMs?: number;
+    readonly reason: 'accepted' | 'asked_for' | 'due' | 'repaired';
+  }) => Promise<void>;
+  /** Removes the repeating job only. */
+  readonly unschedule: (authorizationId: string) => Promise<void>;
+  /** Removes all that names the authorization: repeating, waiting, delayed and finished jobs. */
+  readonly remove: (authorizationId: string) => Promise<void>;
+  readonly ping: () => Promise<void>;
+  readonly close: () => Promise<void>;
+};
+
+/** What a job's flow came to; the queue adapter turns it into BullMQ's own moves. */
+export type JobOutcome =
+  | { readonly kind: 'done'; readonly reason: string }
+  /** Put this one job back for `afterMs` of domain time. */
+  | { readonly kind: 'again'; readonly afterMs: number; readonly reason: string }
+  /** It ends failed under this fixed code, for people to see. */
+  | { readonly kind: 'failed'; readonly code: string };

@@ -1,0 +1,173 @@
+import type { Authorization, PurgeReason, State, StateReason } from '../authorization.ts';
+import type { Instant } from '../clock.ts';
+import type { TokenFacts } from '../decide-refresh.ts';
+
+/** Proof of holding an authorization: every write names it and loses once the fence has moved on. */
+export type Fence = { readonly authorizationId: string; readonly fence: number };
+
+export type SealedTokens = TokenFacts & { readonly sealed: Uint8Array };
+
+/** The durable trace of a token about to be spent. */
+export type Intent = {
+  readonly authorizationId: string;
+  readonly kind: 'refresh' | 'exchange';
+  readonly attemptId: string;
+  readonly tokenVersion: number;
+  readonly startedAt: Instant;
+  /** True from the moment a reply may have been lost. */
+  readonly unsure: boolean;
+};
+
+export type NewAuthorization = {
+  readonly authorization: Authorization;
+  /** Keyed hash of the whole request, to tell a repetition from a conflict. */
+  readonly fingerprint: string;
+  readonly sealedPatient: Uint8Array;
+  readonly tokens: SealedTokens;
+};
+
+/** What a flow may change about an authorization; what is left out stays. */
+export type AuthorizationPatch = Partial<
+  Pick<
+    Authorization,
+    | 'usage'
+    | 'usageReason'
+    | 'state'
+    | 'stateReason'
+    | 'endpoint'
+    | 'authorizedAt'
+    | 'endsAt'
+    | 'periodMs'
+    | 'nextRunAt'
+    | 'purgeDueAt'
+    | 'purgeReason'
+    | 'purgedAt'
+    | 'fetchedAt'
+    | 'lastPull'
+    | 'freshAsOf'
+    | 'failedRuns'
+    | 'lastError'
+  >
+>;
+
+export type SealedManifest = { readonly key: string; readonly sealed: Uint8Array };
+export type SealedPack = { readonly id: string; readonly sealed: Uint8Array };
+export type SealedChange = { readonly cursor: number; readonly at: Instant; readonly sealed: Uint8Array };
+
+/** What one resource type of one pull leaves behind, in one transaction. */
+export type RecordsCommit = Fence & {
+  readonly packs: readonly SealedPack[];
+  readonly manifest: SealedManifest;
+  readonly change: { readonly at: Instant; readonly sealed: Uint8Array } | null;
+};
+
+export type Receipt = {
+  readonly authorizationId: string;
+  readonly purgedAt: Instant;
+  readonly dueAt: Instant | null;
+  readonly reason: PurgeReason;
+  readonly deleted: {
+    readonly tokens: number;
+    readonly packs: number;
+    readonly manifests: number;
+    readonly changes: number;
+  };
+  readonly verified: boolean;
+};
+
+export type AuditEntry = {
+  readonly at: Instant;
+  readonly authorizationId: string | null;
+  readonly actor: string;
+  readonly action: string;
+  readonly reason: string | null;
+};
+
+export type CommitResult = 'committed' | 'superseded';
+
+/** The truth. Leases run on the store's own clock, so that workers with wrong clocks agree; all else is domain time. */
+export type Store = {
+  readonly ping: () => Promise<void>;
+  readonly close: () => Promise<void>;
+
+  /** Writes the authorization with its tokens and deadline in one transaction, unless its id is taken. */
+  readonly insert: (value: NewAuthorization & { readonly actor: string }) => Promise<'inserted' | 'exists'>;
+  readonly get: (authorizationId: string) => Promise<Authorization | null>;
+  readonly fingerprintOf: (authorizationId: string) => Promise<string | null>;
+  readonly sealedPatientOf: (authorizationId: string) => Promise<Uint8Array | null>;
+  readonly list: (page: {
+    readonly after: string | null;
+    readonly limit: number;
+    readonly state?: State;
+  }) => Promise<readonly Authorization[]>;
+  readonly countByState: () => Promise<Readonly<Record<State, number>>>;
+  /** Fenced. A patch that moves the state writes its audit entry in the same transaction. */
+  readonly update: (
+    value: Fence & { readonly patch: AuthorizationPatch; readonly actor: string },
+  ) => Promise<CommitResult>;
+
+  /** Takes the lease if nobody holds a live one; the fence grows with every taking. Wall milliseconds. */
+  readonly takeLease: (lease: {
+    readonly authorizationId: string;
+    readonly owner: string;
+    readonly leaseMs: number;
+  }) => Promise<Fence | null>;
+  /** Takes it whoever holds it: a purge wins over everything in flight. */
+  readonly seizeLease: (lease: {
+    readonly authorizationId: string;
+    readonly owner: string;
+    readonly leaseMs: number;
+  }) => Promise<Fence>;
+  readonly renewLease: (lease: Fence & { readonly owner: string; readonly leaseMs: number }) => Promise<boolean>;
+  readonly releaseLease: (lease: Fence & { readonly owner: string }) => Promise<void>;
+
+  readonly tokens: (authorizationId: string) => Promise<SealedTokens | null>;
+  readonly intent: (authorizationId: string) => Promise<Intent | null>;
+  /** Fenced. Durable when it resolves; an intent that is there already is replaced. */
+  readonly openIntent: (value: Fence & { readonly intent: Intent }) => Promise<CommitResult>;
+  readonly markIntentUnsure: (value: Fence & { readonly attemptId: string }) => Promise<CommitResult>;
+  readonly closeIntent: (value: Fence) => Promise<CommitResult>;
+  /** Fenced, and a compare-and-set on the token version: the new pair, the closed intent and the patch, or nothing. */
+  readonly commitTokens: (
+    value: Fence & {
+      readonly expectedVersion: number;
+      readonly tokens: SealedTokens;
+      readonly patch: AuthorizationPatch;
+      readonly actor: string;
+    },
+  ) => Promise<CommitResult>;
+
+  readonly manifests: (authorizationId: string) => Promise<readonly SealedManifest[]>;
+  readonly pack: (pack: { readonly authorizationId: string; readonly id: string }) => Promise<Uint8Array | null>;
+  readonly commitRecords: (value: RecordsCommit) => Promise<CommitResult>;
+  readonly changes: (page: {
+    readonly authorizationId: string;
+    readonly after: number;
+    readonly limit: number;
+  }) => Promise<readonly SealedChange[]>;
+
+  /** Authorizations whose purge is due or was begun and not ended. */
+  readonly duePurges: (query: { readonly now: Instant; readonly limit: number }) => Promise<readonly string[]>;
+  /** Open intents that nobody alive holds. */
+  readonly orphanIntents: (query: { readonly limit: number }) => Promise<readonly string[]>;
+  /** Authorizations whose next run should have happened before `before`, with what the queue needs to repair it. */
+  readonly overdueRuns: (query: {
+    readonly before: Instant;
+    readonly limit: number;
+  }) => Promise<readonly Authorization[]>;
+  /** Fenced. Deletes all rows but the authorization's own, which keeps no health data, and says how many. */
+  readonly deleteRows: (value: Fence) => Promise<Receipt['deleted'] | 'superseded'>;
+  readonly finishPurge: (value: Fence & { readonly receipt: Receipt; readonly actor: string }) => Promise<CommitResult>;
+  readonly receipt: (authorizationId: string) => Promise<Receipt | null>;
+
+  readonly suspendSource: (value: { readonly source: string; readonly at: Instant }) => Promise<void>;
+  readonly resumeSource: (source: string) => Promise<void>;
+  readonly suspendedSources: () => Promise<readonly string[]>;
+  readonly appendAudit: (entry: AuditEntry) => Promise<void>;
+  readonly auditOf: (authorizationId: string) => Promise<readonly AuditEntry[]>;
+};
+
+/** The state and reason an authorization moves to, for patches that say both. */
+export function moveTo(state: State, stateReason: StateReason): Pick<AuthorizationPatch, 'state' | 'stateReason'> {
+  return { state, stateReason };
+}
