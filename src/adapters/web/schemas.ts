@@ -1,0 +1,90 @@
+import { z } from 'zod';
+import {
+  authorizationRequestSchema,
+  authorizationViewSchema,
+  changeSchema,
+  errorSchema,
+  faultOf,
+  idSchema,
+} from '../../contract/wire.ts';
+import { STATES } from '../../core/authorization.ts';
+import { PerennialError } from '../../core/errors.ts';
+import { LIMITS } from '../../core/limits.ts';
+
+const limits = {
+  /** What a page holds when the caller does not say. */
+  pageDefault: 100,
+  /** A FHIR resource type's name is at most this long. */
+  typeMaxChars: 64,
+} as const;
+
+const limit = z.coerce
+  .number()
+  .int()
+  .min(1)
+  .max(LIMITS.listPageMax)
+  .default(limits.pageDefault)
+  .describe('Rows at most');
+
+export const idParams = z.strictObject({ id: idSchema });
+export const listQuery = z.strictObject({
+  after: idSchema.optional().describe('The last id of the page before'),
+  limit,
+  state: z.enum(STATES).optional(),
+});
+export const recordsQuery = z.strictObject({
+  type: z
+    .string()
+    .max(limits.typeMaxChars)
+    .regex(/^[A-Z][A-Za-z]*$/, 'must be a FHIR resource type')
+    .optional()
+    .describe('One FHIR resource type; all, when left out'),
+});
+export const changesQuery = z.strictObject({
+  after: z.coerce.number().int().min(0).default(0).describe('The cursor up to which changes are known already'),
+  limit,
+});
+
+export const pageSchema = z.object({
+  authorizations: z.array(authorizationViewSchema),
+  next: z.string().nullable().describe('The `after` of the next page; null on the last one'),
+});
+export const changePageSchema = z.object({
+  changes: z.array(changeSchema),
+  next: z.number().int().describe('The `after` of the next question; survives restarts'),
+});
+export const receiptSchema = z.object({
+  authorizationId: idSchema,
+  purgedAt: z.iso.datetime(),
+  dueAt: z.iso.datetime().nullable(),
+  reason: z.enum(['one_time_expired', 'requested', 'retention']),
+  deleted: z.object({ tokens: z.number(), packs: z.number(), manifests: z.number(), changes: z.number() }),
+  verified: z.boolean(),
+});
+/** The public half only: a private part in the configured key is cut off by the schema. */
+export const intakeKeySchema = z.object({
+  kty: z.literal('OKP'),
+  crv: z.literal('X25519'),
+  x: z.string(),
+  kid: z.string(),
+});
+export type IntakeKey = z.infer<typeof intakeKeySchema>;
+
+/** What the OpenAPI document refers to by name. */
+export const COMPONENTS = {
+  AuthorizationRequest: { schema: authorizationRequestSchema, io: 'input' },
+  Authorization: { schema: authorizationViewSchema, io: 'output' },
+  AuthorizationPage: { schema: pageSchema, io: 'output' },
+  ChangePage: { schema: changePageSchema, io: 'output' },
+  Receipt: { schema: receiptSchema, io: 'output' },
+  IntakeKey: { schema: intakeKeySchema, io: 'output' },
+  Error: { schema: errorSchema, io: 'output' },
+} as const satisfies Record<string, { schema: z.ZodType; io: 'input' | 'output' }>;
+export type ComponentName = keyof typeof COMPONENTS;
+
+/** Parses path or query parameters. @throws PerennialError `invalid_request` naming the parameter, never its value. */
+export function readParams<T extends z.ZodType>(schema: T, value: unknown): z.output<T> {
+  const parsed = schema.safeParse(value);
+  if (!parsed.success) throw new PerennialError('invalid_request', { field: faultOf(parsed.error) });
+  return parsed.data;
+}

@@ -1,0 +1,77 @@
+import type { Service } from '../../contract/service.ts';
+import type { Receipt } from '../../core/ports/store.ts';
+import type { Log } from '../../core/ports/telemetry.ts';
+import { toNdjson } from './ndjson.ts';
+import { BY_ID, ONE, type Route } from './routes.ts';
+import { changePageSchema, changesQuery, idParams, readParams, receiptSchema, recordsQuery } from './schemas.ts';
+
+/** The routes that read back what is kept of one authorization: records, changes, receipt. */
+export function createReadings({ service, log }: { readonly service: Service; readonly log: Log }): readonly Route[] {
+  return [records({ service, log }), changes(service), receipt(service)];
+}
+
+function records({ service, log }: { readonly service: Service; readonly log: Log }): Route {
+  return {
+    method: 'GET',
+    path: `${ONE}/records`,
+    operationId: 'getRecords',
+    summary:
+      'The stored resources as the source sent them, one a line. A body that ends without its last chunk is cut short.',
+    scope: 'records',
+    params: idParams,
+    query: recordsQuery,
+    success: [{ status: 200, description: 'NDJSON', schema: null, contentType: 'application/fhir+ndjson' }],
+    errors: [...BY_ID, 'authorization_ended'],
+    handle: async ({ request, reply, actor }) => {
+      const { id } = readParams(idParams, request.params);
+      const { type } = readParams(recordsQuery, request.query);
+      const resources = await service.records(type === undefined ? { id, actor } : { id, actor, type });
+      const stream = await toNdjson({ resources, log });
+      return reply.type('application/fhir+ndjson').send(stream);
+    },
+  };
+}
+
+function changes(service: Service): Route {
+  return {
+    method: 'GET',
+    path: `${ONE}/changes`,
+    operationId: 'getChanges',
+    summary: 'What pulls added, modified and removed after a cursor.',
+    scope: 'records',
+    params: idParams,
+    query: changesQuery,
+    success: [{ status: 200, description: 'Changes in the order of their cursors', schema: 'ChangePage' }],
+    errors: [...BY_ID, 'authorization_ended'],
+    handle: async ({ request, actor }) => {
+      const { id } = readParams(idParams, request.params);
+      const { after, limit } = readParams(changesQuery, request.query);
+      const found = await service.changes({ id, actor, after, limit });
+      return changePageSchema.parse({ changes: found, next: found.at(-1)?.cursor ?? after });
+    },
+  };
+}
+
+function receipt(service: Service): Route {
+  return {
+    method: 'GET',
+    path: `${ONE}/receipt`,
+    operationId: 'getReceipt',
+    summary: 'The proof that an authorization was purged: when, why and how much; no health data.',
+    scope: 'read',
+    params: idParams,
+    success: [{ status: 200, description: 'The receipt', schema: 'Receipt' }],
+    errors: [...BY_ID, 'not_found'],
+    handle: async ({ request }) =>
+      receiptSchema.parse(receiptView(await service.receipt(readParams(idParams, request.params).id))),
+  };
+}
+
+function receiptView(receipt: Receipt) {
+  const { dueAt } = receipt;
+  return {
+    ...receipt,
+    purgedAt: new Date(receipt.purgedAt).toISOString(),
+    dueAt: dueAt === null ? null : new Date(dueAt).toISOString(),
+  };
+}

@@ -1,0 +1,105 @@
+import type { AuthorizationView } from '../contract/wire.ts';
+
+const SECONDS = { minute: 60, hour: 3_600, day: 86_400 } as const;
+
+const USAGE_REASONS: Readonly<Record<string, string>> = {
+  no_refresh_token: 'the source sent no refresh token',
+  endpoint_not_refreshable: 'the endpoint cannot refresh',
+};
+
+/** Rows as aligned columns, two spaces apart, a line each; the first row is the heading. */
+export function table(rows: readonly (readonly string[])[]): string {
+  const plain = rows.map((row) => row.map(printable));
+  const widths: number[] = [];
+  for (const row of plain) for (const [at, cell] of row.entries()) widths[at] = Math.max(widths[at] ?? 0, cell.length);
+  return plain
+    .map(
+      (row) =>
+        `${row
+          .map((cell, at) => cell.padEnd(widths[at] ?? 0))
+          .join('  ')
+          .trimEnd()}\n`,
+    )
+    .join('');
+}
+
+/** One authorization a line, for `list`. */
+export function listOf(views: readonly AuthorizationView[]): string {
+  if (views.length === 0) return 'no authorizations\n';
+  const rows = views.map((view) => [
+    view.id,
+    `${view.state}${view.state === 'active' ? '' : ` (${view.why})`}`,
+    usageWord(view),
+    view.network,
+    view.nextRunAt ?? '-',
+    view.lastPull === null ? '-' : view.lastPull.result,
+    ageWord(view),
+  ]);
+  return table([['ID', 'STATE', 'USAGE', 'NETWORK', 'NEXT RUN', 'LAST PULL', 'FRESHNESS'], ...rows]);
+}
+
+/** A few lines on one authorization, for `status` and whatever answers with one. No token is in a view. */
+export function statusOf(view: AuthorizationView): string {
+  const rows: string[][] = [
+    ['id', view.id],
+    ['state', `${view.state} (${view.why})`],
+    ['usage', usageLine(view)],
+    ['network', view.network],
+    ['source', `${view.source}, endpoint ${view.endpoint.id}${named(view.endpoint.name)}`],
+    ['next run', view.nextRunAt === null ? 'none' : `${view.nextRunAt}${every(view.periodSeconds)}`],
+    ['last pull', lastPullLine(view)],
+    ['freshness', freshnessLine(view)],
+  ];
+  if (view.endsAt !== null) rows.push(['ends', view.endsAt]);
+  if (view.purgeDueAt !== null) rows.push(['purge due', view.purgeDueAt]);
+  if (view.purgedAt !== null) rows.push(['purged', view.purgedAt]);
+  if (view.failedRuns > 0) rows.push(['failed runs', `${view.failedRuns} in a row`]);
+  if (view.lastError !== null) rows.push(['last error', view.lastError]);
+  return table(rows);
+}
+
+function usageWord({ usage, usageRequested }: AuthorizationView): string {
+  return usage === usageRequested ? usage : `${usage} (asked ${usageRequested})`;
+}
+
+function usageLine({ usage, usageRequested, usageReason }: AuthorizationView): string {
+  if (usage === usageRequested) return `${usage}, as asked for`;
+  return `${usage}, asked for ${usageRequested}: ${USAGE_REASONS[usageReason] ?? usageReason}`;
+}
+
+function lastPullLine({ lastPull }: AuthorizationView): string {
+  if (lastPull === null) return 'none yet';
+  return `${lastPull.result} at ${lastPull.at}, took ${(lastPull.durationMs / 1_000).toFixed(1)} s`;
+}
+
+function freshnessLine({ freshness }: AuthorizationView): string {
+  const promise = `late after ${duration(freshness.promiseSeconds)}`;
+  if (freshness.asOf === null || freshness.ageSeconds === null) return `nothing stored yet, ${promise}`;
+  const late = freshness.late ? 'LATE: ' : '';
+  return `${late}as of ${freshness.asOf}, ${duration(freshness.ageSeconds)} old, ${promise}`;
+}
+
+function ageWord({ freshness }: AuthorizationView): string {
+  if (freshness.ageSeconds === null) return '-';
+  return `${duration(freshness.ageSeconds)}${freshness.late ? ' LATE' : ''}`;
+}
+
+function every(periodSeconds: number | null): string {
+  return periodSeconds === null ? '' : `, every ${duration(periodSeconds)}`;
+}
+
+function named(name: string | undefined): string {
+  return name === undefined ? '' : ` (${name})`;
+}
+
+function duration(seconds: number): string {
+  if (seconds < SECONDS.minute) return `${Math.round(seconds)} s`;
+  if (seconds < SECONDS.hour) return `${Math.round(seconds / SECONDS.minute)} min`;
+  if (seconds < 2 * SECONDS.day) return `${(seconds / SECONDS.hour).toFixed(1).replace('.0', '')} h`;
+  return `${(seconds / SECONDS.day).toFixed(1).replace('.0', '')} d`;
+}
+
+/** Names come from callers: a control character in one must not steer somebody's terminal. */
+export function printable(text: string): string {
+  return text.replaceAll(/[\p{Cc}\p{Cf}]/gu, '?');
+}

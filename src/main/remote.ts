@@ -1,0 +1,178 @@
+import { parseArgs } from 'node:util';
+import { createHttpApi, type HttpApi } from '../client/http.ts';
+import { PerennialUnreachable } from '../client/unreachable.ts';
+import { type AuthorizationView, faultOf, idSchema, parseAuthorizationRequest } from '../contract/wire.ts';
+import { STATES, type State } from '../core/authorization.ts';
+import { PerennialError } from '../core/errors.ts';
+import { LIMITS } from '../core/limits.ts';
+import { listOf, printable, statusOf } from './print.ts';
+import { readJson, UsageError } from './read-json.ts';
+
+type Output = { readonly write: (text: string) => unknown };
+
+/** What each command is given. `stdin` is read for the file `-`. */
+export type RemoteOptions = {
+  /** Without the command's own name. */
+  readonly args: readonly string[];
+  readonly baseUrl: string;
+  readonly apiKey: string;
+  readonly out: Output;
+  readonly err: Output;
+  readonly stdin?: AsyncIterable<unknown>;
+};
+
+/** Ends well; refused by the API; called wrongly; nobody answers. */
+const EXIT = { ok: 0, refused: 1, usage: 2, unreachable: 3 } as const;
+export type RemoteCommand = (options: RemoteOptions) => Promise<number>;
+
+const USAGES = {
+  enqueue: 'perennial enqueue FILE.json|- [--json]',
+  list: 'perennial list [--state STATE] [--limit N] [--after ID] [--json]',
+  status: 'perennial status ID [--json]',
+  purge: 'perennial purge ID [--json]',
+  pull: 'perennial pull ID [--json]',
+} as const;
+
+/** The commands that ask a running Perennial over HTTP. Each resolves to its exit code and never rejects. */
+export const REMOTE_COMMANDS: Readonly<Record<keyof typeof USAGES, RemoteCommand>> = {
+  enqueue: command({ name: 'enqueue', run: enqueue }),
+  list: command({ name: 'list', run: list }),
+  status: command({ name: 'status', run: ({ api, input }) => api.status(idOf(input)), print: statusOf }),
+  purge: command({
+    name: 'purge',
+    run: ({ api, input }) => api.purge(idOf(input)),
+    print: (view) => `${view.id}: its end is asked for; state ${view.state}\n`,
+  }),
+  pull: command({
+    name: 'pull',
+    run: ({ api, input }) => api.pull(idOf(input)),
+    print: (view) => `${view.id}: a pull is asked for; state ${view.state}\n`,
+  }),
+};
+
+type Input = { readonly operands: readonly string[]; readonly flags: Readonly<Record<string, string | undefined>> };
+type Turn = { readonly api: HttpApi; readonly input: Input; readonly options: RemoteOptions };
+type Shown = { readonly json: unknown; readonly text: string };
+
+function command(
+  spec:
+    | { readonly name: keyof typeof USAGES; readonly run: (turn: Turn) => Promise<Shown>; readonly print?: never }
+    | {
+        readonly name: keyof typeof USAGES;
+        readonly run: (turn: Turn) => Promise<AuthorizationView>;
+        readonly print: (view: AuthorizationView) => string;
+      },
+): RemoteCommand {
+  return async (options) => {
+    let api: HttpApi | null = null;
+    try {
+      const { json, input } = readArgs({ name: spec.name, args: options.args });
+      api = createHttpApi({ url: options.baseUrl, apiKey: options.apiKey });
+      const turn = { api, input, options };
+      const shown = spec.print === undefined ? await spec.run(turn) : await showOne(spec, turn);
+      options.out.write(json ? `${JSON.stringify(shown.json, null, 2)}\n` : shown.text);
+      return EXIT.ok;
+    } catch (error) {
+      return explain({ error, name: spec.name, options });
+    } finally {
+      await api?.close();
+    }
+  };
+}
+
+async function showOne(
+  {
+    run,
+    print,
+  }: {
+    readonly run: (turn: Turn) => Promise<AuthorizationView>;
+    readonly print: (view: AuthorizationView) => string;
+  },
+  turn: Turn,
+): Promise<Shown> {
+  const view = await run(turn);
+  return { json: view, text: print(view) };
+}
+
+function explain({
+  error,
+  name,
+  options,
+}: {
+  readonly error: unknown;
+  readonly name: keyof typeof USAGES;
+  readonly options: RemoteOptions;
+}): number {
+  const say = (text: string) => options.err.write(`error: ${printable(text)}\n`);
+  if (error instanceof UsageError) {
+    say(error.message);
+    options.err.write(`usage: ${USAGES[name]}\n`);
+    return EXIT.usage;
+  }
+  if (error instanceof PerennialUnreachable) {
+    say(`${error.message} at ${new URL(options.baseUrl).origin}`);
+    return EXIT.unreachable;
+  }
+  const known = error instanceof PerennialError ? error : new PerennialError('internal');
+  say(known.message);
+  return known.code === 'config_invalid' ? EXIT.usage : EXIT.refused;
+}
+
+function readArgs({ name, args }: { readonly name: keyof typeof USAGES; readonly args: readonly string[] }): {
+  readonly json: boolean;
+  readonly input: Input;
+} {
+  const text = { type: 'string' } as const;
+  const paging = name === 'list' ? { state: text, limit: text, after: text } : {};
+  try {
+    const parsed = parseArgs({
+      args: [...args],
+      options: { json: { type: 'boolean' }, ...paging },
+      allowPositionals: true,
+    });
+    const wanted = name === 'list' ? 0 : 1;
+    if (parsed.positionals.length !== wanted) throw new UsageError(`${name} takes ${wanted} argument(s)`);
+    const flags: Record<string, string | undefined> = {};
+    for (const [flag, value] of Object.entries(parsed.values)) if (typeof value === 'string') flags[flag] = value;
+    return { json: parsed.values.json === true, input: { operands: parsed.positionals, flags } };
+  } catch (error) {
+    if (error instanceof UsageError) throw error;
+    throw new UsageError('an unknown option, or one without its value');
+  }
+}
+
+function idOf({ operands }: Input): string {
+  const parsed = idSchema.safeParse(operands[0]);
+  if (!parsed.success) throw new PerennialError('invalid_request', { field: faultOf(parsed.error, 'id') });
+  return parsed.data;
+}
+
+async function enqueue({ api, input, options }: Turn): Promise<Shown> {
+  const file = input.operands[0] ?? '-';
+  const request = parseAuthorizationRequest(await readJson({ file, stdin: options.stdin ?? process.stdin }));
+  const { authorization, created } = await api.enqueue(request);
+  return {
+    json: authorization,
+    text: `${authorization.id}: ${created ? 'accepted' : 'accepted before, nothing changed'}; state ${authorization.state}\n`,
+  };
+}
+
+async function list({ api, input }: Turn): Promise<Shown> {
+  const { state, limit, after } = input.flags;
+  const rows = limit === undefined ? undefined : Number(limit);
+  if (rows !== undefined && !(Number.isInteger(rows) && rows >= 1 && rows <= LIMITS.listPageMax)) {
+    throw new UsageError(`--limit must be 1 to ${LIMITS.listPageMax}`);
+  }
+  if (state !== undefined && !isState(state)) throw new UsageError(`--state must be one of ${STATES.join(', ')}`);
+  const page = await api.list({
+    ...(after === undefined ? {} : { after }),
+    ...(rows === undefined ? {} : { limit: rows }),
+    ...(state === undefined ? {} : { state }),
+  });
+  const more = page.next === null ? '' : `more: perennial list --after ${page.next}\n`;
+  return { json: page, text: `${listOf(page.authorizations)}${more}` };
+}
+
+function isState(word: string): word is State {
+  return STATES.some((state) => state === word);
+}

@@ -1,0 +1,142 @@
+import type { Service } from '../../src/contract/service.ts';
+import type { AuthorizationRequest, AuthorizationView, ChangeView } from '../../src/contract/wire.ts';
+import { PerennialError } from '../../src/core/errors.ts';
+import type { Receipt } from '../../src/core/ports/store.ts';
+
+const NOW = '2026-07-01T12:00:00.000Z';
+
+export type FakeService = Service & {
+  readonly views: Map<string, AuthorizationView>;
+  readonly requests: Map<string, AuthorizationRequest>;
+  readonly actors: string[];
+  /** What `records` gives, and what it saw of its reader. */
+  readonly stored: { resources: AsyncIterable<Uint8Array> | Iterable<Uint8Array>; asked: number; ended: boolean };
+  readonly kept: { changes: ChangeView[]; receipt: Receipt | null };
+  /** When set, every call rejects with it. */
+  failure: unknown;
+};
+
+/** An in-memory Service: accepts, conflicts and forgets as the contract says, without flows behind it. */
+export function createFakeService(): FakeService {
+  const views = new Map<string, AuthorizationView>();
+  const requests = new Map<string, AuthorizationRequest>();
+  const actors: string[] = [];
+  const stored: FakeService['stored'] = { resources: [], asked: 0, ended: false };
+  const kept: FakeService['kept'] = { changes: [], receipt: null };
+  const find = (id: string) => {
+    if (fake.failure !== null) throw fake.failure;
+    const view = views.get(id);
+    if (view === undefined) throw new PerennialError('authorization_not_found');
+    return view;
+  };
+  const change = (id: string, actor: string, patch: Partial<AuthorizationView>) => {
+    const view = { ...find(id), ...patch };
+    actors.push(actor);
+    views.set(id, view);
+    return view;
+  };
+  const fake: FakeService = {
+    views,
+    requests,
+    actors,
+    stored,
+    kept,
+    failure: null,
+    accept: async ({ request, actor }) => {
+      if (fake.failure !== null) throw fake.failure;
+      actors.push(actor);
+      const first = requests.get(request.id);
+      if (first !== undefined) {
+        if (JSON.stringify(first) !== JSON.stringify(request)) throw new PerennialError('authorization_conflict');
+        return { authorization: find(request.id), created: false };
+      }
+      requests.set(request.id, request);
+      views.set(request.id, viewOf(request));
+      return { authorization: find(request.id), created: true };
+    },
+    status: async (id) => find(id),
+    list: async ({ after, limit, state }) => {
+      if (fake.failure !== null) throw fake.failure;
+      return [...views.values()]
+        .sort((left, right) => (left.id < right.id ? -1 : 1))
+        .filter((view) => (after === null || view.id > after) && (state === undefined || view.state === state))
+        .slice(0, limit);
+    },
+    requestPurge: async ({ id, actor }) => change(id, actor, { state: 'purging', why: 'requested' }),
+    pullNow: async ({ id, actor }) => change(id, actor, {}),
+    records: async ({ id, actor }) => {
+      find(id);
+      actors.push(actor);
+      return reading(stored);
+    },
+    changes: async ({ id, after, limit }) => {
+      find(id);
+      return kept.changes.filter(({ cursor }) => cursor > after).slice(0, limit);
+    },
+    receipt: async (id) => {
+      find(id);
+      if (kept.receipt === null) throw new PerennialError('not_found');
+      return kept.receipt;
+    },
+  };
+  return fake;
+}
+
+async function* reading(stored: FakeService['stored']): AsyncGenerator<Uint8Array> {
+  try {
+    for await (const resource of stored.resources) {
+      stored.asked += 1;
+      yield resource;
+    }
+  } finally {
+    stored.ended = true;
+  }
+}
+
+function viewOf(request: AuthorizationRequest): AuthorizationView {
+  return {
+    id: request.id,
+    service: 'portal',
+    source: request.source,
+    network: request.network,
+    endpoint: request.endpoint,
+    usage: request.usage,
+    usageRequested: request.usage,
+    usageReason: 'as_requested',
+    state: 'active',
+    why: 'accepted',
+    acceptedAt: NOW,
+    endsAt: null,
+    nextRunAt: '2026-07-01T18:00:00.000Z',
+    periodSeconds: 21_600,
+    purgeDueAt: null,
+    purgedAt: null,
+    lastPull: { at: NOW, result: 'complete', durationMs: 1_250 },
+    freshness: { asOf: NOW, ageSeconds: 3_600, promiseSeconds: 86_400, late: false },
+    failedRuns: 0,
+    lastError: null,
+  };
+}
+
+/** A request that fits the contract, with tokens that no answer, log line or queue may ever show. */
+export const CANARIES = [
+  'canary-access-7f3a',
+  'canary-refresh-9c1d',
+  'canary-public-4e2b',
+  'canary-patient-55',
+] as const;
+
+export function requestOf(id: string, change: Partial<AuthorizationRequest> = {}): AuthorizationRequest {
+  return {
+    id,
+    source: 'flexpa',
+    usage: 'MULTIPLE',
+    network: 'TEFCA_IAS',
+    endpoint: { id: 'payer-1', name: 'Payer One' },
+    patient: 'Patient/canary-patient-55',
+    accessToken: 'canary-access-7f3a',
+    refreshToken: 'canary-refresh-9c1d',
+    expiresIn: 86_400,
+    ...change,
+  };
+}

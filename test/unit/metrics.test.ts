@@ -1,0 +1,69 @@
+import { expect, test } from 'vitest';
+import { createMetrics } from '../../src/adapters/telemetry/metrics.ts';
+
+test('what is counted shows under its name, in seconds where it is a time', async () => {
+  const { metrics, text } = createMetrics();
+  metrics.refresh({ network: 'TEFCA_IAS', outcome: 'refreshed', durationMs: 250 });
+  metrics.pull({ network: 'ONC_G10', result: 'complete', durationMs: 2_000 });
+  metrics.records({ added: 5, modified: 2, removed: 1 });
+  metrics.purge({ reason: 'requested', lagMs: -5 });
+  metrics.job({ queue: 'purge', outcome: 'done', durationMs: 100 });
+  metrics.repaired({ what: 'missing_scheduler' });
+  const shown = await text();
+  for (const line of [
+    'perennial_token_refreshes_total{network="TEFCA_IAS",outcome="refreshed"} 1',
+    'perennial_token_refresh_seconds_sum 0.25',
+    'perennial_pulls_total{network="ONC_G10",result="complete"} 1',
+    'perennial_pull_seconds_sum 2',
+    'perennial_records_total{change="added"} 5',
+    'perennial_records_total{change="removed"} 1',
+    'perennial_purges_total{reason="requested"} 1',
+    'perennial_purge_lag_seconds_sum 0',
+    'perennial_jobs_total{queue="purge",outcome="done"} 1',
+    'perennial_job_seconds_count 1',
+    'perennial_repairs_total{what="missing_scheduler"} 1',
+  ]) {
+    expect(shown.split('\n')).toContain(line);
+  }
+  expect(shown).toContain('process_cpu_seconds_total');
+});
+
+test('gauges are collected at each scrape, and a state that is no more is gone', async () => {
+  const { text, setGauges } = createMetrics();
+  let active = 1;
+  setGauges(async () => ({
+    authorizationsByState: active > 0 ? { active } : { purged: 1 },
+    queueJobs: { intake: { waiting: 3 } },
+    purgesOverdue: 2,
+    oldestRecordAgeSeconds: 90,
+  }));
+  const first = await text();
+  expect(first).toContain('perennial_authorizations{state="active"} 1');
+  expect(first).toContain('perennial_queue_jobs{queue="intake",state="waiting"} 3');
+  expect(first).toContain('perennial_purges_overdue 2');
+  expect(first).toContain('perennial_oldest_record_age_seconds 90');
+  active = 0;
+  expect(await text()).not.toContain('state="active"');
+});
+
+test('a scrape answers although the store does not, and counts that', async () => {
+  const { text, setGauges } = createMetrics();
+  setGauges(() => Promise.reject(new Error('canary')));
+  expect(await text()).toContain('perennial_scrape_failures_total 1');
+  setGauges(() => new Promise(() => {}));
+  const shown = await text();
+  expect(shown).toContain('perennial_scrape_failures_total 2');
+  expect(shown).not.toContain('canary');
+});
+
+test('a label that is no name becomes "other", so that nothing of upstream makes new series', async () => {
+  const { metrics, text } = createMetrics();
+  metrics.pull({ network: 'canary name@example.org', result: 'x'.repeat(65), durationMs: 1 });
+  expect(await text()).toContain('perennial_pulls_total{network="other",result="other"} 1');
+});
+
+test('two sets of metrics live side by side', async () => {
+  const [left, right] = [createMetrics(), createMetrics()];
+  left.metrics.repaired({ what: 'a' });
+  expect(await right.text()).not.toContain('what="a"');
+});
