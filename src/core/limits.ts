@@ -9,8 +9,10 @@ export const UNITS = { SECOND_MS, MINUTE_MS, HOUR_MS, DAY_MS } as const;
 
 /** Every number that bounds a loop, a wait, a body or a retry, with its unit in the name and the reason beside it. */
 export const LIMITS = {
-  /** One token POST. Payers answer in under 5 s; the smallest grace window we know is 30 s, so two tries fit into it. */
-  tokenRequestTimeoutMs: 12 * SECOND_MS,
+  /** One token POST. Payers answer in under 5 s; the smallest grace window in the field is 30 s, so a second try fits into it. */
+  tokenRequestTimeoutMs: 15 * SECOND_MS,
+  /** A caller waits for its acceptance; without an answer by then we go on with a guess. */
+  introspectionTimeoutMs: 5 * SECOND_MS,
   /** A token reply is a few kB of JSON; a JWT with many claims stays under 16 kB. */
   tokenReplyMaxBytes: 256 * KIB,
   /** Until the first byte of a FHIR page; servers that assemble $everything take their time. */
@@ -21,7 +23,8 @@ export const LIMITS = {
   pageMaxBytes: 512 * MIB,
   /** Pages of one resource type. At 1,000 resources a page this is five million. */
   pagesPerTypeMax: 5_000,
-  /** Pause between two connection attempts to one origin is undici's; this caps the sockets we hold to it. */
+  connectTimeoutMs: 10 * SECOND_MS,
+  /** Sockets held to one origin: enough for a busy payer, few enough for its load balancer. */
   connectionsPerOrigin: 32,
   /** Resources asked for in one page: the most that Flexpa allows. */
   pageSize: 1_000,
@@ -34,21 +37,28 @@ export const LIMITS = {
   /** First wait after a failure, doubled each time up to the next line. */
   retryFirstMs: 30 * SECOND_MS,
   retryMaxMs: HOUR_MS,
+  /** No job comes back sooner than this on the wall, whatever a fast clock or a Retry-After of 0 says. */
+  retryMinWallMs: 50,
+  /** A job whose store or key store is away comes back after this; wall time. */
+  dependencyRetryWallMs: 5 * SECOND_MS,
 
-  /** A lease outlives one token request three times over, so that a slow reply never meets a second owner. */
-  leaseMs: 60 * SECOND_MS,
-  /** A long pull renews its lease this often: three tries fit before it ends. */
-  leaseRenewMs: 15 * SECOND_MS,
+  /** How soon a dead worker's authorizations are free: with one sweep, within 10 s of the crash (P4). */
+  leaseMs: 8 * SECOND_MS,
+  /** The holder renews this often, however long its work takes: three tries fit before the lease ends. */
+  leaseRenewMs: 2 * SECOND_MS,
   /** Who finds the lease taken comes back after this. */
   leaseTakenRetryMs: 2 * SECOND_MS,
   /** How often each worker looks for open intents, late purges and lost jobs: a crash is repaired within 10 s (P4). */
-  sweepEveryMs: 4 * SECOND_MS,
+  sweepEveryMs: SECOND_MS,
   /** Rows one sweep takes on; the next sweep takes the next ones. */
   sweepBatch: 200,
   /** A run this much later than planned is repaired by the sweep; BullMQ itself is late by seconds, not minutes. */
   overdueGraceMs: 2 * MINUTE_MS,
   /** Tries with the same refresh token while the outcome is unsure, before the job is put back for later. */
   refreshTriesPerRun: 3,
+  /** How long a granted pair is held in memory and offered again while the store is away: losing it loses the patient. */
+  commitRetryForMs: 60 * SECOND_MS,
+  commitRetryEveryMs: 250,
   /** Waits between those tries: inside the smallest grace windows seen in the field (promises, section 2.1). */
   refreshTryWaitsMs: [1 * SECOND_MS, 3 * SECOND_MS],
 
@@ -63,9 +73,15 @@ export const LIMITS = {
   leadMaxMs: HOUR_MS,
   /** A lifetime nobody told us: short, so that we find out by using it (contract, 8.3). */
   accessTokenUnknownLifetimeMs: 5 * MINUTE_MS,
+  /** A caller's clock may be this far ahead of ours before `issuedAt` counts as wrong. */
+  clockSkewMaxMs: 5 * MINUTE_MS,
   /** ONE_TIME data never lives longer than this, whatever the token says (contract, 1.8). */
   oneTimeMaxMs: DAY_MS,
 
+  /** Opened packs a pull keeps at hand while it compares changed resources with their stored bytes. */
+  openPacksMax: 4,
+  /** One pack, opened; a sealed value that grows beyond it is not ours. */
+  packMaxBytes: 1_024 * MIB,
   /** Resources in one pack before it is sealed: keeps one seal under some 8 MiB of FHIR. */
   packTargetBytes: 8 * MIB,
   /** An authorization request as JSON: tokens of a few kB and names. */

@@ -81,3 +81,13 @@ export function deadReasonOf({
   if (refreshExpiresAt !== null && now >= refreshExpiresAt) return 'refresh_expired';
   return unsureBefore ? 'ambiguous_refresh' : 'revoked';
 }
+
+/** Statuses with which an exchange endpoint refuses a public token for good; Flexpa names no OAuth code there (contract, 1.7). */
+const EXCHANGE_REFUSALS: ReadonlySet<number> = new Set([400, 404, 410, 422]);
+
+/** Judges the reply to an exchange: as {@link judgeTokenReply}, but a plain refusal is definite. */
+export function judgeExchangeReply(reply: TokenReply): TokenOutcome {
+  const outcome = judgeTokenReply(reply);
+  const plain = outcome.kind === 'unsure' && outcome.reason === 'unclear_refusal';
+  return plain && reply.kind === 'reply' && EXCHANGE_REFUSALS.has(reply.status) ? { kind: 'refused' } : outcome;
+}

@@ -35,7 +35,7 @@ export type WorkQueue = {
 /** What a job's flow came to; the queue adapter turns it into BullMQ's own moves. */
 export type JobOutcome =
   | { readonly kind: 'done'; readonly reason: string }
-  /** Put this one job back for `afterMs` of domain time. */
-  | { readonly kind: 'again'; readonly afterMs: number; readonly reason: string }
+  /** Put this one job back for `afterWallMs` of wall time. */
+  | { readonly kind: 'again'; readonly afterWallMs: number; readonly reason: string }
   /** It ends failed under this fixed code, for people to see. */
   | { readonly kind: 'failed'; readonly code: string };

@@ -14,15 +14,16 @@ export type Intent = {
   readonly attemptId: string;
   readonly tokenVersion: number;
   readonly startedAt: Instant;
-  /** True from the moment a reply may have been lost. */
+  /** An earlier attempt with this very token may have been lost on its way. */
   readonly unsure: boolean;
+  /** The attempt ended without an answer and a job will try again; a crash leaves it false. */
+  readonly parked: boolean;
 };
 
 export type NewAuthorization = {
   readonly authorization: Authorization;
   /** Keyed hash of the whole request, to tell a repetition from a conflict. */
   readonly fingerprint: string;
-  readonly sealedPatient: Uint8Array;
   readonly tokens: SealedTokens;
 };
 
@@ -94,7 +95,6 @@ export type Store = {
   readonly insert: (value: NewAuthorization & { readonly actor: string }) => Promise<'inserted' | 'exists'>;
   readonly get: (authorizationId: string) => Promise<Authorization | null>;
   readonly fingerprintOf: (authorizationId: string) => Promise<string | null>;
-  readonly sealedPatientOf: (authorizationId: string) => Promise<Uint8Array | null>;
   readonly list: (page: {
     readonly after: string | null;
     readonly limit: number;
@@ -125,7 +125,8 @@ export type Store = {
   readonly intent: (authorizationId: string) => Promise<Intent | null>;
   /** Fenced. Durable when it resolves; an intent that is there already is replaced. */
   readonly openIntent: (value: Fence & { readonly intent: Intent }) => Promise<CommitResult>;
-  readonly markIntentUnsure: (value: Fence & { readonly attemptId: string }) => Promise<CommitResult>;
+  /** Fenced. The attempt ended without an answer: the intent stays, marked unsure and parked. */
+  readonly parkIntent: (value: Fence & { readonly attemptId: string }) => Promise<CommitResult>;
   readonly closeIntent: (value: Fence) => Promise<CommitResult>;
   /** Fenced, and a compare-and-set on the token version: the new pair, the closed intent and the patch, or nothing. */
   readonly commitTokens: (
@@ -148,7 +149,7 @@ export type Store = {
 
   /** Authorizations whose purge is due or was begun and not ended. */
   readonly duePurges: (query: { readonly now: Instant; readonly limit: number }) => Promise<readonly string[]>;
-  /** Open intents that nobody alive holds. */
+  /** Open intents that are not parked and whose lease nobody alive holds: what a crash left behind. */
   readonly orphanIntents: (query: { readonly limit: number }) => Promise<readonly string[]>;
   /** Authorizations whose next run should have happened before `before`, with what the queue needs to repair it. */
   readonly overdueRuns: (query: {

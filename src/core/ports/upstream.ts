@@ -37,6 +37,8 @@ export type Source = {
   /** How records are asked for: everything in one go, or each type by search. */
   readonly pullBy: 'everything' | 'search';
   readonly resourceTypes: readonly string[];
+  /** The query of a search, without `?`; `$PATIENT_ID` in it stands for the patient's id. */
+  readonly searchQuery: string;
   /** Whether a purge also revokes the authorization upstream when the caller deletes it. */
   readonly revokeOnPurge: boolean;
   /** Spends a single-use public token. Never rejects: whatever happens is a reply. */

@@ -1,0 +1,125 @@
+import {
+  createPostgresBackend,
+  createRedisBackend,
+  type Processor,
+  type Queue,
+  type Worker,
+  withBackend,
+} from 'bullmq';
+import { PerennialError } from '../../core/errors.ts';
+import { LIMITS } from '../../core/limits.ts';
+import type { QueueName } from '../../core/ports/queue.ts';
+import { startEmbeddedQueueDatabase } from './embedded.ts';
+import { assertRedisKeeps } from './redis-policy.ts';
+
+/** What we use of a BullMQ queue and worker; the same on every backend, where BullMQ's own types differ. */
+export type AnyQueue = Pick<
+  Queue<Payload, void>,
+  | 'name'
+  | 'add'
+  | 'getJob'
+  | 'getJobs'
+  | 'getJobCounts'
+  | 'upsertJobScheduler'
+  | 'getJobScheduler'
+  | 'removeJobScheduler'
+  | 'getJobSchedulersCount'
+  | 'waitUntilReady'
+  | 'close'
+> & { readonly on: (event: 'error', listener: (error: Error) => void) => unknown };
+export type AnyWorker = Pick<Worker<Payload, void>, 'close' | 'isRunning'> & {
+  readonly on: (event: 'error', listener: (error: Error) => void) => unknown;
+};
+
+/** What is in a job: ids, a reason, and for intake a sealed request. Parsed by zod before use. */
+export type Payload = Readonly<Record<string, unknown>>;
+
+/** Where BullMQ lies: makes its queues and workers, and closes what it opened. */
+export type QueueBackend = {
+  readonly kind: 'redis' | 'postgres' | 'embedded';
+  readonly createQueue: (name: QueueName) => AnyQueue;
+  readonly createWorker: (
+    name: QueueName,
+    processor: Processor<Payload, void, string>,
+    options: { readonly concurrency: number },
+  ) => AnyWorker;
+  readonly close: () => Promise<void>;
+};
+
+export type QueuePlace =
+  | { readonly kind: 'redis'; readonly url: string }
+  | { readonly kind: 'postgres'; readonly url: string }
+  | { readonly kind: 'embedded'; readonly dataDir: string };
+
+/** Connections of the pool that one queue or worker on PostgreSQL keeps, besides its LISTEN connection. */
+const POSTGRES_POOL_SIZE = 2;
+/** How long a producer waits for a connection to Redis before it says that Redis is away. */
+const REDIS_CONNECT_TIMEOUT_MS = 2_000;
+
+const WORKER_SETTINGS = {
+  removeOnComplete: { count: 0 },
+  removeOnFail: { count: LIMITS.keepFailedJobs, age: LIMITS.keepFailedAgeS },
+} as const;
+
+const QUEUE_SETTINGS = { streams: { events: { maxLen: LIMITS.keepQueueEvents } } } as const;
+
+/**
+ * Opens BullMQ on Redis, on PostgreSQL, or on a PostgreSQL of our own in the process.
+ * @throws PerennialError `queue_evicts` when Redis may drop keys, `queue_unreachable` when it does not answer.
+ */
+export function openQueueBackend({
+  place,
+  prefix,
+}: {
+  readonly place: QueuePlace;
+  readonly prefix: string;
+}): Promise<QueueBackend> {
+  if (place.kind === 'redis') return openRedis({ url: place.url, prefix });
+  return openPostgres({ place, prefix });
+}
+
+async function openRedis({ url, prefix }: { readonly url: string; readonly prefix: string }): Promise<QueueBackend> {
+  await assertRedisKeeps({ url, connectTimeoutMs: REDIS_CONNECT_TIMEOUT_MS });
+  const classes = withBackend(createRedisBackend);
+  const producer = {
+    url,
+    maxRetriesPerRequest: 1,
+    enableOfflineQueue: false,
+    connectTimeout: REDIS_CONNECT_TIMEOUT_MS,
+  };
+  const consumer = { url, maxRetriesPerRequest: null };
+  return {
+    kind: 'redis',
+    createQueue: (name) => new classes.Queue<Payload, void>(name, { connection: producer, prefix, ...QUEUE_SETTINGS }),
+    createWorker: (name, processor, { concurrency }) =>
+      new classes.Worker<Payload, void>(name, processor, {
+        connection: consumer,
+        prefix,
+        concurrency,
+        ...WORKER_SETTINGS,
+      }),
+    close: async () => {},
+  };
+}
+
+async function openPostgres({
+  place,
+  prefix,
+}: {
+  readonly place: Exclude<QueuePlace, { readonly kind: 'redis' }>;
+  readonly prefix: string;
+}): Promise<QueueBackend> {
+  const embedded = place.kind === 'embedded' ? await startEmbeddedQueueDatabase({ dataDir: place.dataDir }) : null;
+  const where = embedded === null && place.kind === 'postgres' ? { connectionString: place.url } : embedded?.connection;
+  if (where === undefined) throw new PerennialError('queue_unreachable');
+  const connection = { ...where, migrate: true, max: POSTGRES_POOL_SIZE };
+  const classes = withBackend(createPostgresBackend);
+  const named = (name: QueueName) => `${prefix}.${name}`;
+  return {
+    kind: place.kind,
+    createQueue: (name) => new classes.Queue<Payload, void>(named(name), { connection, ...QUEUE_SETTINGS }),
+    createWorker: (name, processor, { concurrency }) =>
+      new classes.Worker<Payload, void>(named(name), processor, { connection, concurrency, ...WORKER_SETTINGS }),
+    close: async () => embedded?.close(),
+  };
+}

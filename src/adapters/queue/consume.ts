@@ -1,0 +1,102 @@
+import { DelayedError, UnrecoverableError } from 'bullmq';
+import { codeOf } from '../../core/errors.ts';
+import type { Clock } from '../../core/ports/clock.ts';
+import type { JobOutcome, QueueName } from '../../core/ports/queue.ts';
+import type { Log, Metrics } from '../../core/ports/telemetry.ts';
+import type { AnyWorker, Payload, QueueBackend } from './backend.ts';
+
+/** One queue's job: what to do with a payload. It answers with an outcome and does not throw for what it foresaw. */
+export type JobDefinition = {
+  readonly queue: QueueName;
+  readonly run: (value: {
+    readonly name: string;
+    readonly payload: Payload;
+    readonly signal: AbortSignal;
+  }) => Promise<JobOutcome>;
+};
+
+/** Workers that take jobs until they are closed. */
+export type Consumers = { readonly close: (how: { readonly force: boolean }) => Promise<void> };
+
+/**
+ * Takes the jobs of each definition's queue. An outcome becomes BullMQ's own move: done, put back as delayed (this one job, never the whole
+ * queue: `worker.rateLimit()` would stop every payer), or failed under its fixed code. Processors return nothing, because BullMQ keeps
+ * return values in its events stream after the job is gone.
+ */
+export function consume({
+  backend,
+  definitions,
+  concurrency,
+  clock,
+  log,
+  metrics,
+  signal,
+}: {
+  readonly backend: QueueBackend;
+  readonly definitions: readonly JobDefinition[];
+  readonly concurrency: number;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly metrics: Metrics;
+  readonly signal: AbortSignal;
+}): Consumers {
+  const workers = definitions.map((definition) =>
+    startWorker({ backend, definition, concurrency, clock, log, metrics, signal }),
+  );
+  return {
+    close: async ({ force }) => {
+      await Promise.all(workers.map((worker) => worker.close(force)));
+    },
+  };
+}
+
+function startWorker({
+  backend,
+  definition: { queue, run },
+  concurrency,
+  clock,
+  log,
+  metrics,
+  signal,
+}: Omit<Parameters<typeof consume>[0], 'definitions'> & { readonly definition: JobDefinition }): AnyWorker {
+  const worker = backend.createWorker(
+    queue,
+    async (job, token) => {
+      const startedAt = clock.wallNow();
+      const outcome = await settled(() => run({ name: job.name, payload: job.data, signal }));
+      const durationMs = clock.wallNow() - startedAt;
+      const reason = outcome.kind === 'failed' ? outcome.code : outcome.reason;
+      metrics.job({ queue, outcome: outcome.kind, durationMs });
+      const authorizationId = job.data['authorizationId'];
+      log.info('job', {
+        queue,
+        job: outcome.kind,
+        reason,
+        durationMs,
+        ...(typeof authorizationId === 'string' ? { authorizationId } : {}),
+      });
+      if (outcome.kind === 'again') {
+        await job.moveToDelayed(clock.wallNow() + Math.round(outcome.afterWallMs), token);
+        throw new DelayedError();
+      }
+      if (outcome.kind === 'failed') throw withoutTrace(new UnrecoverableError(outcome.code));
+    },
+    { concurrency },
+  );
+  worker.on('error', () => log.warn('worker_error', { queue, code: 'queue_unreachable' }));
+  return worker;
+}
+
+async function settled(run: () => Promise<JobOutcome>): Promise<JobOutcome> {
+  try {
+    return await run();
+  } catch (error) {
+    return { kind: 'failed', code: codeOf(error) };
+  }
+}
+
+/** BullMQ stores the stack with the failed job; ours says nothing that the code does not. */
+function withoutTrace(error: Error): Error {
+  error.stack = error.message;
+  return error;
+}

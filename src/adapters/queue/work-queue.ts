@@ -1,0 +1,172 @@
+import { nextSlot, phaseOf } from '../../core/cadence.ts';
+import { PerennialError } from '../../core/errors.ts';
+import { LIMITS } from '../../core/limits.ts';
+import type { Clock } from '../../core/ports/clock.ts';
+import type { AuthorizationQueue, WorkQueue } from '../../core/ports/queue.ts';
+import { QUEUES, type QueueName } from '../../core/ports/queue.ts';
+import type { Log } from '../../core/ports/telemetry.ts';
+import type { AnyQueue, QueueBackend } from './backend.ts';
+
+/** The queues that may hold jobs of an authorization. */
+const AUTHORIZATION_QUEUES = QUEUES.filter((name): name is AuthorizationQueue => name !== 'intake');
+const REPEATING: AuthorizationQueue = 'refresh-and-pull';
+
+/** The queues of one process, opened. `queues` is for the dashboard and the gauges. */
+export type OpenWorkQueue = WorkQueue & {
+  readonly queues: ReadonlyMap<QueueName, AnyQueue>;
+  /** Resolves when every queue can be used. */
+  readonly ready: () => Promise<void>;
+};
+
+/** The WorkQueue port over BullMQ. @throws PerennialError `queue_unreachable` from every call while the backend is away. */
+export function createWorkQueue({
+  backend,
+  clock,
+  log,
+}: {
+  readonly backend: QueueBackend;
+  readonly clock: Clock;
+  readonly log: Log;
+}): OpenWorkQueue {
+  const queues = new Map(QUEUES.map((name) => [name, openQueue({ backend, name, log })]));
+  const queueOf = (name: QueueName): AnyQueue => {
+    const queue = queues.get(name);
+    if (queue === undefined) throw new PerennialError('internal', { field: 'queue' });
+    return queue;
+  };
+  const slotOf = ({ authorizationId, periodMs }: { readonly authorizationId: string; readonly periodMs: number }) => {
+    const every = Math.max(1, Math.round(clock.toWallMs(periodMs)));
+    // BullMQ takes an offset of 0 for "none" and runs at once.
+    const offset = Math.max(1, phaseOf({ id: authorizationId, periodMs: every }));
+    return { every, offset, next: nextSlot({ now: clock.wallNow(), periodMs: every, phaseMs: offset }) };
+  };
+  return {
+    queues,
+    ready: () =>
+      translated(async () => void (await Promise.all([...queues.values()].map((queue) => queue.waitUntilReady())))),
+    schedule: (job) =>
+      translated(() => upsert({ queue: queueOf(REPEATING), authorizationId: job.authorizationId, slot: slotOf(job) })),
+    nextRunAt: (job) => clock.fromWall(slotOf(job).next),
+    isScheduled: (authorizationId) =>
+      translated(async () => (await queueOf(REPEATING).getJobScheduler(authorizationId)) !== undefined),
+    add: ({ queue, authorizationId, delayMs = 0, reason }) =>
+      translated(() =>
+        addOnce({ queue: queueOf(queue), authorizationId, delayWallMs: Math.round(clock.toWallMs(delayMs)), reason }),
+      ),
+    unschedule: (authorizationId) =>
+      translated(async () => {
+        await queueOf(REPEATING).removeJobScheduler(authorizationId);
+      }),
+    remove: (authorizationId) =>
+      translated(async () => {
+        await queueOf(REPEATING).removeJobScheduler(authorizationId);
+        for (const name of AUTHORIZATION_QUEUES) await removeOwnJob({ queue: queueOf(name), authorizationId });
+        await removeRuns({ queue: queueOf(REPEATING), authorizationId });
+      }),
+    ping: () => translated(async () => void (await queueOf(REPEATING).getJobCounts('active'))),
+    close: async () => {
+      await Promise.all([...queues.values()].map((queue) => queue.close()));
+    },
+  };
+}
+
+function openQueue({
+  backend,
+  name,
+  log,
+}: {
+  readonly backend: QueueBackend;
+  readonly name: QueueName;
+  readonly log: Log;
+}): AnyQueue {
+  const queue = backend.createQueue(name);
+  queue.on('error', () => log.warn('queue_error', { queue: name, code: 'queue_unreachable' }));
+  return queue;
+}
+
+type Slot = { readonly every: number; readonly offset: number; readonly next: number };
+
+/** A bare change of `every` runs every scheduler at once (measured: 500 of 500); with `startDate` at the next hashed slot none does. */
+async function upsert({
+  queue,
+  authorizationId,
+  slot: { every, offset, next },
+}: {
+  readonly queue: AnyQueue;
+  readonly authorizationId: string;
+  readonly slot: Slot;
+}): Promise<void> {
+  const present = await queue.getJobScheduler(authorizationId);
+  if (present?.every === every && present.offset === offset) return;
+  const repeat = present === undefined ? { every, offset } : { every, offset, startDate: next };
+  await queue.upsertJobScheduler(authorizationId, repeat, {
+    name: REPEATING,
+    data: { authorizationId, reason: 'due' },
+  });
+}
+
+/** BullMQ takes no custom id that is a number. */
+function jobIdOf(authorizationId: string): string {
+  return `once.${authorizationId}`;
+}
+
+async function addOnce({
+  queue,
+  authorizationId,
+  delayWallMs,
+  reason,
+}: {
+  readonly queue: AnyQueue;
+  readonly authorizationId: string;
+  readonly delayWallMs: number;
+  readonly reason: string;
+}): Promise<void> {
+  const jobId = jobIdOf(authorizationId);
+  const present = await queue.getJob(jobId);
+  if (present !== undefined) {
+    const state = await present.getState();
+    if (state === 'delayed') return present.changeDelay(delayWallMs);
+    if (state !== 'completed' && state !== 'failed') return;
+    await present.remove();
+  }
+  await queue.add(
+    queue.name,
+    { authorizationId, reason },
+    { jobId, ...(delayWallMs > 0 ? { delay: delayWallMs } : {}) },
+  );
+}
+
+/** The job that is doing the removing is locked: BullMQ removes it when it ends. */
+async function removeOwnJob({
+  queue,
+  authorizationId,
+}: {
+  readonly queue: AnyQueue;
+  readonly authorizationId: string;
+}): Promise<void> {
+  const job = await queue.getJob(jobIdOf(authorizationId));
+  await job?.remove().catch(() => {});
+}
+
+/** Runs that the scheduler made carry ids of their own: those that failed or were put back are found by their payload. */
+async function removeRuns({
+  queue,
+  authorizationId,
+}: {
+  readonly queue: AnyQueue;
+  readonly authorizationId: string;
+}): Promise<void> {
+  const runs = await queue.getJobs(['failed', 'delayed', 'waiting'], 0, LIMITS.keepFailedJobs);
+  for (const job of runs) {
+    if (job?.data['authorizationId'] === authorizationId) await job.remove().catch(() => {});
+  }
+}
+
+async function translated<T>(call: () => Promise<T>): Promise<T> {
+  try {
+    return await call();
+  } catch (error) {
+    if (error instanceof PerennialError) throw error;
+    throw new PerennialError('queue_unreachable');
+  }
+}

@@ -1,0 +1,84 @@
+import { z } from 'zod';
+import { LIMITS, UNITS } from '../../core/limits.ts';
+import { Secret } from '../../core/secret.ts';
+import type { RefreshEnd, TokenGrant, TokenReply } from '../../core/token-outcome.ts';
+import type { HttpReply } from './http.ts';
+import { retryAfterOf } from './retry-after.ts';
+
+const endpointSchema = z.object({
+  id: z.string().min(1).max(128),
+  name: z.string().max(200).optional().catch(undefined),
+  refreshable: z.boolean().optional().catch(undefined),
+});
+
+/** Both shapes of a grant in one: Flexpa's own fields and the standard ones; all optional but the access token (contract, sections 1.2 to 1.4). */
+const grantSchema = z.object({
+  access_token: z.string().min(1),
+  expires_in: z.coerce.number().positive().optional().catch(undefined),
+  refresh_token: z.string().min(1).nullish().catch(undefined),
+  refresh_expires_in: z.coerce.number().min(0).nullish().catch(undefined),
+  timeUntilMaxAuth: z
+    .union([z.number().min(0), z.string()])
+    .nullish()
+    .catch(undefined),
+  patient: z.string().min(1).max(128).nullish().catch(undefined),
+  endpoint: endpointSchema.nullish().catch(undefined),
+});
+
+const errorSchema = z.object({ error: z.string().max(100) });
+
+/** What a token endpoint answered, as facts: status, OAuth code, grant. Never rejects, and lets no text of the body through. */
+export function readTokenReply({ http, now }: { readonly http: HttpReply; readonly now: number }): TokenReply {
+  if (http.kind === 'none') {
+    return { kind: 'no_reply', reason: http.reason === 'cut_short' ? 'connection' : http.reason };
+  }
+  const body = parseJson(http.bytes);
+  const error = errorSchema.safeParse(body);
+  return {
+    kind: 'reply',
+    status: http.status,
+    oauthCode: error.success ? error.data.error : null,
+    grant: http.status >= 200 && http.status < 300 ? grantOf(body) : null,
+    retryAfterMs: retryAfterOf({ headers: http.headers, now }),
+  };
+}
+
+/** JSON of outside bytes, or undefined. */
+export function parseJson(bytes: Uint8Array): unknown {
+  try {
+    const value: unknown = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
+    return value;
+  } catch {
+    return undefined;
+  }
+}
+
+function grantOf(body: unknown): TokenGrant | null {
+  const parsed = grantSchema.safeParse(body);
+  if (!parsed.success) return null;
+  const { data } = parsed;
+  const lifetimeS = data.expires_in;
+  return {
+    accessToken: new Secret(data.access_token),
+    refreshToken: typeof data.refresh_token === 'string' ? new Secret(data.refresh_token) : null,
+    accessLifetimeMs: lifetimeS === undefined ? LIMITS.accessTokenUnknownLifetimeMs : lifetimeS * UNITS.SECOND_MS,
+    refreshEnd: refreshEndOf(data.refresh_expires_in),
+    authorizationEndsInMs: typeof data.timeUntilMaxAuth === 'number' ? data.timeUntilMaxAuth * UNITS.SECOND_MS : null,
+    patient: data.patient ?? null,
+    endpoint: data.endpoint ? endpointOf(data.endpoint) : null,
+  };
+}
+
+/** `null` is unknown, `0` never ends: not "now" (contract, section 7, item 7). */
+function refreshEndOf(seconds: number | null | undefined): RefreshEnd {
+  if (seconds === null || seconds === undefined) return { kind: 'unknown' };
+  return seconds === 0 ? { kind: 'never' } : { kind: 'after', lifetimeMs: seconds * UNITS.SECOND_MS };
+}
+
+function endpointOf({ id, name, refreshable }: z.infer<typeof endpointSchema>): NonNullable<TokenGrant['endpoint']> {
+  return {
+    id,
+    ...(name === undefined ? {} : { name }),
+    ...(refreshable === undefined ? {} : { refreshable }),
+  };
+}

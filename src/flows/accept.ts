@@ -1,0 +1,100 @@
+import type { AuthorizationRequest } from '../contract/wire.ts';
+import type { Authorization } from '../core/authorization.ts';
+import { PerennialError } from '../core/errors.ts';
+import { LIMITS, UNITS } from '../core/limits.ts';
+import type { DataKey } from '../core/ports/vault.ts';
+import { Secret } from '../core/secret.ts';
+import type { Context } from './context.ts';
+import { draftOf } from './draft.ts';
+import { enqueueJobs } from './schedule.ts';
+import { sealTokens } from './token-vault.ts';
+
+/**
+ * Accepts one authorization, whichever door it comes through. Idempotent on the caller's id: the same request again finds the first one,
+ * another content under the same id is refused. Everything is in the store before anything is in the queue, the purge deadline included.
+ */
+export async function accept({
+  context,
+  request,
+  actor,
+}: {
+  readonly context: Context;
+  readonly request: AuthorizationRequest;
+  readonly actor: string;
+}): Promise<{ readonly authorization: Authorization; readonly created: boolean }> {
+  const { store, vault, sources, log } = context;
+  if (sources.get(request.source) === undefined) throw new PerennialError('unknown_source', { field: 'source' });
+  const known = await store.get(request.id);
+  if (known !== null) return { authorization: await repeated({ context, known, request }), created: false };
+  const draft = draftOf({ context, request: await withLifetime({ context, request }), actor });
+  const key = await vault.create(request.id);
+  const inserted = await store.insert({
+    authorization: draft.authorization,
+    fingerprint: fingerprintOf({ key, request }),
+    tokens: sealTokens({ key, ...draft.tokens }),
+    actor,
+  });
+  if (inserted === 'exists') {
+    const winner = await store.get(request.id);
+    if (winner === null) throw new PerennialError('internal');
+    return { authorization: await repeated({ context, known: winner, request }), created: false };
+  }
+  const { authorization } = draft;
+  log.info('accepted', {
+    authorizationId: authorization.id,
+    source: authorization.source,
+    network: authorization.network,
+    reason: authorization.usageReason,
+    state: authorization.state,
+  });
+  await enqueueJobs({ context, authorization, reason: 'accepted' });
+  return { authorization, created: true };
+}
+
+/** Where the caller does not say how long an access token lives, the source is asked; a token that has ended is refused here. */
+async function withLifetime({
+  context: { sources, clock },
+  request,
+}: {
+  readonly context: Context;
+  readonly request: AuthorizationRequest;
+}): Promise<AuthorizationRequest> {
+  const source = sources.get(request.source);
+  if (request.accessToken === undefined || request.expiresIn !== undefined || source === undefined) return request;
+  const signal = AbortSignal.timeout(LIMITS.introspectionTimeoutMs);
+  const told = await source.introspect({ accessToken: new Secret(request.accessToken), signal });
+  if (told.kind === 'inactive') throw new PerennialError('token_expired', { field: 'accessToken' });
+  if (told.kind === 'unknown' || told.expiresAt === null) return request;
+  const now = clock.now();
+  const { issuedAt: _, ...rest } = request;
+  return { ...rest, expiresIn: (told.expiresAt - now) / UNITS.SECOND_MS };
+}
+
+async function repeated({
+  context: { store, vault },
+  known,
+  request,
+}: {
+  readonly context: Context;
+  readonly known: Authorization;
+  readonly request: AuthorizationRequest;
+}): Promise<Authorization> {
+  if (known.state === 'purging' || known.state === 'purged')
+    throw new PerennialError('authorization_purged', { field: 'id' });
+  const fingerprint = fingerprintOf({ key: await vault.open(known.id), request });
+  if ((await store.fingerprintOf(known.id)) !== fingerprint) {
+    throw new PerennialError('authorization_conflict', { field: 'id' });
+  }
+  return known;
+}
+
+/** A keyed hash of the whole request, fields in a fixed order: without the key it does not tell whose tokens these are. */
+function fingerprintOf({ key, request }: { readonly key: DataKey; readonly request: AuthorizationRequest }): string {
+  return key.mac({ purpose: 'request', bytes: JSON.stringify(sorted(request)) });
+}
+
+function sorted(value: unknown): unknown {
+  if (typeof value !== 'object' || value === null) return value;
+  const entries = Object.entries(value).filter(([, inner]) => inner !== undefined);
+  return entries.sort(([left], [right]) => (left < right ? -1 : 1)).map(([name, inner]) => [name, sorted(inner)]);
+}

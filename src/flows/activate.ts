@@ -1,0 +1,60 @@
+import type { Authorization } from '../core/authorization.ts';
+import { PerennialError } from '../core/errors.ts';
+import type { JobOutcome } from '../core/ports/queue.ts';
+import { judgeExchangeReply } from '../core/token-outcome.ts';
+import { commitGrant } from './commit-grant.ts';
+import type { Context } from './context.ts';
+import { declareDead } from './end.ts';
+import { schedule } from './schedule.ts';
+import { spendOnce } from './spend.ts';
+import { openTokens } from './token-vault.ts';
+import { putBack, takeUp } from './work.ts';
+
+/** Exchanges the public token of a pending authorization; after that it is active and scheduled. */
+export function activate({
+  context,
+  authorizationId,
+  signal,
+}: {
+  readonly context: Context;
+  readonly authorizationId: string;
+  readonly signal: AbortSignal;
+}): Promise<JobOutcome> {
+  return takeUp({ context, authorizationId, signal, wanted: 'pending' }, async (work) => {
+    const { store } = context;
+    const tokens = await store.tokens(authorizationId);
+    const publicToken = tokens === null ? null : openTokens({ key: work.key, row: tokens }).publicToken;
+    if (tokens === null || publicToken === null) throw new PerennialError('internal', { field: 'publicToken' });
+    const spending = await spendOnce({
+      work,
+      kind: 'exchange',
+      tokenVersion: tokens.version,
+      unsureBefore: (await store.intent(authorizationId)) !== null,
+      send: (sending) => work.source.exchange({ publicToken, signal: sending }),
+      judge: judgeExchangeReply,
+    });
+    switch (spending.kind) {
+      case 'granted': {
+        const committed = await commitGrant({ work, grant: spending.grant, sentAt: spending.sentAt, tokens });
+        if (committed.kind === 'superseded') return { kind: 'done', reason: 'superseded' };
+        const active: Authorization = { ...work.authorization, ...committed.patch };
+        context.log.info('activated', { authorizationId, reason: active.usageReason, network: active.network });
+        await schedule({ context, fence: work.held.fence, authorization: active });
+        return { kind: 'done', reason: 'exchanged' };
+      }
+      case 'refused': {
+        const reason = spending.unsureBefore ? 'ambiguous_exchange' : 'exchange_refused';
+        await declareDead({ work, reason });
+        return { kind: 'done', reason };
+      }
+      case 'superseded':
+        return { kind: 'done', reason: 'superseded' };
+      case 'client_refused':
+        return putBack({ work, code: 'source_refused_us', afterMs: null });
+      case 'throttled':
+        return putBack({ work, code: 'upstream_throttled', afterMs: spending.retryAfterMs });
+      case 'unsure':
+        return putBack({ work, code: 'upstream_unavailable', afterMs: null });
+    }
+  });
+}

@@ -1,0 +1,71 @@
+import type { Authorization } from '../core/authorization.ts';
+import type { Instant } from '../core/clock.ts';
+import type { JobOutcome } from '../core/ports/queue.ts';
+import { declareDead } from './end.ts';
+import type { PullReport } from './pull.ts';
+import type { AccessOutcome } from './refresh.ts';
+import { putBack, type Work } from './work.ts';
+
+type NoToken = Exclude<AccessOutcome, { readonly kind: 'token' }>;
+type PulledPatch = Partial<Pick<Authorization, 'failedRuns' | 'lastError' | 'lastPull' | 'freshAsOf'>>;
+
+/** What follows when no access token could be had. */
+export async function notGiven({
+  work,
+  access,
+  patch = {},
+}: {
+  readonly work: Work;
+  readonly access: NoToken;
+  readonly patch?: PulledPatch;
+}): Promise<JobOutcome> {
+  switch (access.kind) {
+    case 'dead':
+      await declareDead({ work, reason: access.reason });
+      return { kind: 'done', reason: access.reason };
+    case 'later':
+      return putBack({ work, code: access.code, afterMs: access.afterMs, patch });
+    case 'superseded':
+      return { kind: 'done', reason: 'superseded' };
+  }
+}
+
+/** Writes down how a pull ended, counts it, and says what becomes of its job. `finish` stores the patch of a pull that needs no retry. */
+export async function concludePull({
+  work,
+  report,
+  startedAt,
+  lost,
+  finish,
+}: {
+  readonly work: Work;
+  readonly report: PullReport;
+  readonly startedAt: Instant;
+  readonly lost: NoToken | null;
+  readonly finish: (patch: PulledPatch) => Promise<JobOutcome>;
+}): Promise<JobOutcome> {
+  const { context, authorization } = work;
+  const { tally, result } = report;
+  const durationMs = context.clock.toWallMs(context.clock.now() - startedAt);
+  context.metrics.pull({ network: authorization.network, result, durationMs });
+  context.metrics.records(tally);
+  context.log.info('pull_ended', {
+    authorizationId: authorization.id,
+    reason: result,
+    durationMs,
+    added: tally.added,
+    modified: tally.modified,
+    removed: tally.removed,
+    pages: report.pages,
+    bytes: report.bytes,
+  });
+  if (report.superseded) return { kind: 'done', reason: 'superseded' };
+  const lastPull = { at: startedAt, result, durationMs };
+  if (lost !== null) return notGiven({ work, access: lost, patch: { lastPull } });
+  if (report.dead !== null) {
+    await declareDead({ work, reason: report.dead });
+    return { kind: 'done', reason: report.dead };
+  }
+  if (report.retry !== null) return putBack({ work, ...report.retry, patch: { lastPull } });
+  return finish({ lastPull, freshAsOf: startedAt, failedRuns: 0, lastError: null });
+}

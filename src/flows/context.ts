@@ -1,0 +1,27 @@
+import type { CadenceTable } from '../core/cadence.ts';
+import type { Clock, Entropy } from '../core/ports/clock.ts';
+import type { Codec } from '../core/ports/codec.ts';
+import type { WorkQueue } from '../core/ports/queue.ts';
+import type { Store } from '../core/ports/store.ts';
+import type { Log, Metrics } from '../core/ports/telemetry.ts';
+import type { Sources } from '../core/ports/upstream.ts';
+import type { Vault } from '../core/ports/vault.ts';
+
+/** Everything a flow may touch. Made once by the composition root, handed to every flow. */
+export type Context = {
+  readonly store: Store;
+  readonly queue: WorkQueue;
+  readonly vault: Vault;
+  readonly sources: Sources;
+  readonly codec: Codec;
+  readonly clock: Clock;
+  readonly entropy: Entropy;
+  readonly log: Log;
+  readonly metrics: Metrics;
+  readonly cadence: CadenceTable;
+  /** This process, as it stands in leases. */
+  readonly owner: string;
+};
+
+/** Stands in the audit trail where the worker itself acts. */
+export const WORKER_ACTOR = 'worker';

@@ -1,0 +1,152 @@
+import type { AuthorizationRequest } from '../contract/wire.ts';
+import { admit } from '../core/admit.ts';
+import type { Authorization, CadenceOverride, Endpoint } from '../core/authorization.ts';
+import { cadenceOf } from '../core/cadence.ts';
+import type { Instant } from '../core/clock.ts';
+import { PerennialError } from '../core/errors.ts';
+import { LIMITS, UNITS } from '../core/limits.ts';
+import { Secret } from '../core/secret.ts';
+import type { Context } from './context.ts';
+import { refreshExpiry, type sealTokens } from './token-vault.ts';
+
+/** An authorization and its tokens as a request makes them, not yet stored. */
+export type Draft = {
+  readonly authorization: Authorization;
+  readonly tokens: Omit<Parameters<typeof sealTokens>[0], 'key'>;
+};
+
+/**
+ * What a request makes: the authorization with its plan and its purge deadline, and its tokens.
+ * @throws PerennialError `token_expired` and `invalid_request` naming the field.
+ */
+export function draftOf({
+  context,
+  request,
+  actor,
+}: {
+  readonly context: Context;
+  readonly request: AuthorizationRequest;
+  readonly actor: string;
+}): Draft {
+  const now = context.clock.now();
+  const issuedAt = request.issuedAt === undefined ? now : Date.parse(request.issuedAt);
+  const lifetimeMs = request.expiresIn === undefined ? unknownLifetimeMs(request) : request.expiresIn * UNITS.SECOND_MS;
+  const pending = request.publicToken !== undefined;
+  if (!pending && issuedAt + lifetimeMs <= now) throw new PerennialError('token_expired', { field: 'expiresIn' });
+  if (issuedAt > now + LIMITS.clockSkewMaxMs)
+    throw new PerennialError('invalid_request', { field: 'issuedAt is in the future' });
+  const tokens: Draft['tokens'] = {
+    tokens: {
+      publicToken: secretOf(request.publicToken),
+      accessToken: secretOf(request.accessToken),
+      refreshToken: request.usage === 'MULTIPLE' ? secretOf(request.refreshToken) : null,
+      patient: secretOf(request.patient),
+    },
+    version: 1,
+    accessExpiresAt: pending ? now : issuedAt + lifetimeMs,
+    accessLifetimeMs: lifetimeMs,
+    refreshExpiresAt: pending ? null : refreshExpiry(refreshEndOf(request.refreshExpiresIn), issuedAt),
+  };
+  const authorization = newAuthorization({ context, request, actor, now, issuedAt, pending, tokens });
+  return { authorization, tokens };
+}
+
+function newAuthorization({
+  context,
+  request,
+  actor,
+  now,
+  issuedAt,
+  pending,
+  tokens,
+}: {
+  readonly context: Context;
+  readonly request: AuthorizationRequest;
+  readonly actor: string;
+  readonly now: Instant;
+  readonly issuedAt: Instant;
+  readonly pending: boolean;
+  readonly tokens: Draft['tokens'];
+}): Authorization {
+  const endpoint = endpointOf(request);
+  const cadence = cadenceOverrideOf(request);
+  const { id, source, network, usage } = request;
+  const common = {
+    id,
+    source,
+    network,
+    endpoint,
+    cadence,
+    service: actor,
+    usageRequested: usage,
+    acceptedAt: now,
+    authorizedAt: issuedAt,
+    nextRunAt: now,
+    purgedAt: null,
+    fetchedAt: null,
+    lastPull: null,
+    freshAsOf: null,
+    failedRuns: 0,
+    lastError: null,
+  } as const;
+  if (pending) {
+    const once = usage === 'ONE_TIME';
+    return {
+      ...common,
+      usage,
+      usageReason: 'as_requested',
+      state: 'pending',
+      stateReason: 'accepted',
+      endsAt: null,
+      periodMs: null,
+      purgeDueAt: once ? now + LIMITS.oneTimeMaxMs : null,
+      purgeReason: once ? 'one_time_expired' : null,
+    };
+  }
+  const admission = admit({
+    usageRequested: usage,
+    endpoint,
+    hasRefreshToken: tokens.tokens.refreshToken !== null,
+    accessExpiresAt: tokens.accessExpiresAt,
+    accessLifetimeMs: tokens.accessLifetimeMs,
+    authorizationEndsAt: null,
+    authorizedAt: issuedAt,
+    acceptedAt: now,
+    cadence: cadenceOf({ network, endpoint, cadence }, context.cadence),
+  });
+  return { ...common, ...admission, state: 'active', stateReason: 'accepted' };
+}
+
+/** A short guess makes a refreshable token be refreshed early; a ONE_TIME one would lose its data by it, so there the cap holds. */
+function unknownLifetimeMs({ usage, refreshToken }: AuthorizationRequest): number {
+  const refreshable = usage === 'MULTIPLE' && refreshToken !== undefined;
+  return refreshable ? LIMITS.accessTokenUnknownLifetimeMs : LIMITS.oneTimeMaxMs;
+}
+
+function secretOf(value: string | undefined): Secret | null {
+  return value === undefined ? null : new Secret(value);
+}
+
+/** On the wire 0 means "never" (contract, section 1.2). */
+function refreshEndOf(seconds: number | undefined): Parameters<typeof refreshExpiry>[0] {
+  if (seconds === undefined) return { kind: 'unknown' };
+  return seconds === 0 ? { kind: 'never' } : { kind: 'after', lifetimeMs: seconds * UNITS.SECOND_MS };
+}
+
+function endpointOf({ endpoint }: AuthorizationRequest): Endpoint {
+  const { id, name, refreshable, maxAuthorizationPeriodSeconds: capS } = endpoint;
+  return {
+    id,
+    ...(name === undefined ? {} : { name }),
+    ...(refreshable === undefined ? {} : { refreshable }),
+    ...(capS === undefined ? {} : { maxAuthorizationPeriodMs: capS * UNITS.SECOND_MS }),
+  };
+}
+
+function cadenceOverrideOf({ cadence }: AuthorizationRequest): CadenceOverride {
+  const { pullEverySeconds, lateAfterSeconds } = cadence ?? {};
+  return {
+    ...(pullEverySeconds === undefined ? {} : { pullEveryMs: pullEverySeconds * UNITS.SECOND_MS }),
+    ...(lateAfterSeconds === undefined ? {} : { lateAfterMs: lateAfterSeconds * UNITS.SECOND_MS }),
+  };
+}

@@ -1,0 +1,26 @@
+import type { DeadReason } from '../core/authorization.ts';
+import type { CommitResult } from '../core/ports/store.ts';
+import { moveTo } from '../core/ports/store.ts';
+import { WORKER_ACTOR } from './context.ts';
+import type { Work } from './work.ts';
+
+/** The patient has to authorize again: scheduling stops, the reason stays, the data follows the retention rule. */
+export async function declareDead({
+  work: { context, held, authorization },
+  reason,
+}: {
+  readonly work: Pick<Work, 'context' | 'held' | 'authorization'>;
+  readonly reason: DeadReason;
+}): Promise<CommitResult> {
+  const { store, queue, log } = context;
+  const written = await store.update({
+    ...held.fence,
+    patch: { ...moveTo('needs_reauthorization', reason), nextRunAt: null, lastError: 'authorization_dead' },
+    actor: WORKER_ACTOR,
+  });
+  if (written === 'superseded') return written;
+  await store.closeIntent(held.fence);
+  await queue.unschedule(authorization.id);
+  log.warn('needs_reauthorization', { authorizationId: authorization.id, reason, network: authorization.network });
+  return written;
+}

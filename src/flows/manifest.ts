@@ -1,0 +1,83 @@
+import type { Manifest, Place } from '../core/changes.ts';
+import { PerennialError } from '../core/errors.ts';
+import { LIMITS } from '../core/limits.ts';
+import type { SealedManifest } from '../core/ports/store.ts';
+import type { DataKey } from '../core/ports/vault.ts';
+import type { Context } from './context.ts';
+
+/** The row of a type's manifest: a keyed hash, so that the table shows no resource type. */
+export function manifestKey(key: DataKey, type: string): string {
+  return key.mac({ purpose: 'manifest-key', bytes: type });
+}
+
+/** Seals a manifest: which type it is for stands inside only. */
+export async function sealManifest({
+  codec,
+  key,
+  type,
+  manifest,
+}: {
+  readonly codec: Context['codec'];
+  readonly key: DataKey;
+  readonly type: string;
+  readonly manifest: Manifest;
+}): Promise<SealedManifest> {
+  const row = manifestKey(key, type);
+  const lines = [...manifest].map(([id, place]) => [id, place.hash, place.pack, place.offset, place.length]);
+  const bytes = await codec.compress(new TextEncoder().encode(JSON.stringify([type, lines])));
+  return { key: row, sealed: key.seal({ purpose: 'manifest', context: row, bytes }) };
+}
+
+/** @throws PerennialError `unseal_failed` for a row that is not what {@link sealManifest} wrote. */
+export async function openManifest({
+  codec,
+  key,
+  row,
+}: {
+  readonly codec: Context['codec'];
+  readonly key: DataKey;
+  readonly row: SealedManifest;
+}): Promise<{ readonly type: string; readonly manifest: Map<string, Place> }> {
+  const bytes = key.unseal({ purpose: 'manifest', context: row.key, sealed: row.sealed });
+  const plain = await codec.expand({ bytes, maxBytes: LIMITS.packMaxBytes });
+  const parsed: unknown = JSON.parse(new TextDecoder().decode(plain));
+  if (!Array.isArray(parsed)) throw new PerennialError('unseal_failed');
+  const [type, lines]: readonly unknown[] = parsed;
+  if (typeof type !== 'string' || !Array.isArray(lines)) throw new PerennialError('unseal_failed');
+  return { type, manifest: new Map(lines.map(placeOf)) };
+}
+
+function placeOf(line: unknown): [string, Place] {
+  if (Array.isArray(line)) {
+    const [id, hash, pack, offset, length]: readonly unknown[] = line;
+    if (
+      typeof id === 'string' &&
+      typeof hash === 'string' &&
+      typeof pack === 'string' &&
+      typeof offset === 'number' &&
+      typeof length === 'number'
+    ) {
+      return [id, { hash, pack, offset, length }];
+    }
+  }
+  throw new PerennialError('unseal_failed');
+}
+
+/** All manifests of an authorization, by resource type. */
+export async function openManifests({
+  context,
+  key,
+  authorizationId,
+}: {
+  readonly context: Context;
+  readonly key: DataKey;
+  readonly authorizationId: string;
+}): Promise<Map<string, Map<string, Place>>> {
+  const rows = await context.store.manifests(authorizationId);
+  const byType = new Map<string, Map<string, Place>>();
+  for (const row of rows) {
+    const { type, manifest } = await openManifest({ codec: context.codec, key, row });
+    byType.set(type, manifest);
+  }
+  return byType;
+}

@@ -1,0 +1,58 @@
+import type { Place } from '../core/changes.ts';
+import { PerennialError } from '../core/errors.ts';
+import { LIMITS } from '../core/limits.ts';
+import type { SealedPack } from '../core/ports/store.ts';
+import type { DataKey } from '../core/ports/vault.ts';
+import type { Context } from './context.ts';
+
+/** Many resources, one zstd frame, one seal: 18.8x smaller than FHIR JSON where resource by resource gives 2.5x (design, section 7). */
+export async function sealPack({
+  codec,
+  key,
+  id,
+  parts,
+}: {
+  readonly codec: Context['codec'];
+  readonly key: DataKey;
+  readonly id: string;
+  readonly parts: readonly Uint8Array[];
+}): Promise<SealedPack> {
+  const bytes = await codec.compress(join(parts));
+  return { id, sealed: key.seal({ purpose: 'pack', context: id, bytes }) };
+}
+
+/** Opens packs on demand and keeps the last few, since neighbours in a page are neighbours in a pack. */
+export function createPackReader({
+  context,
+  key,
+  authorizationId,
+}: {
+  readonly context: Context;
+  readonly key: DataKey;
+  readonly authorizationId: string;
+}): (place: Place) => Promise<Uint8Array> {
+  const opened = new Map<string, Uint8Array>();
+  const open = async (id: string): Promise<Uint8Array> => {
+    const kept = opened.get(id);
+    if (kept !== undefined) return kept;
+    const sealed = await context.store.pack({ authorizationId, id });
+    if (sealed === null) throw new PerennialError('internal', { field: 'pack' });
+    const bytes = key.unseal({ purpose: 'pack', context: id, sealed });
+    const plain = await context.codec.expand({ bytes, maxBytes: LIMITS.packMaxBytes });
+    const [oldest] = opened.keys();
+    if (opened.size >= LIMITS.openPacksMax && oldest !== undefined) opened.delete(oldest);
+    opened.set(id, plain);
+    return plain;
+  };
+  return async (place) => (await open(place.pack)).subarray(place.offset, place.offset + place.length);
+}
+
+function join(parts: readonly Uint8Array[]): Uint8Array {
+  const whole = new Uint8Array(parts.reduce((total, part) => total + part.length, 0));
+  let offset = 0;
+  for (const part of parts) {
+    whole.set(part, offset);
+    offset += part.length;
+  }
+  return whole;
+}

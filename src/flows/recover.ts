@@ -1,0 +1,28 @@
+import type { JobOutcome } from '../core/ports/queue.ts';
+import { activate } from './activate.ts';
+import { notGiven } from './conclude.ts';
+import type { Context } from './context.ts';
+import { ensureAccessToken } from './refresh.ts';
+import { takeUp } from './work.ts';
+
+/**
+ * Finishes what a crash left open: a token that was about to be spent, or was spent without anybody knowing. It is offered again at once, because
+ * the grace windows in the field are 30 s, shorter than BullMQ's own recovery of a stalled job (36 to 60 s, promises, finding 1).
+ */
+export async function recover({
+  context,
+  authorizationId,
+  signal,
+}: {
+  readonly context: Context;
+  readonly authorizationId: string;
+  readonly signal: AbortSignal;
+}): Promise<JobOutcome> {
+  const intent = await context.store.intent(authorizationId);
+  if (intent === null) return { kind: 'done', reason: 'closed_meanwhile' };
+  if (intent.kind === 'exchange') return activate({ context, authorizationId, signal });
+  return takeUp({ context, authorizationId, signal, wanted: 'active' }, async (work) => {
+    const access = await ensureAccessToken({ ...work, neededUntil: context.clock.now(), rejected: false });
+    return access.kind === 'token' ? { kind: 'done', reason: 'recovered' } : notGiven({ work, access });
+  });
+}

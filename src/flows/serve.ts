@@ -1,0 +1,48 @@
+import type { Service } from '../contract/service.ts';
+import type { AuthorizationView } from '../contract/wire.ts';
+import type { Authorization } from '../core/authorization.ts';
+import { PerennialError } from '../core/errors.ts';
+import { accept } from './accept.ts';
+import type { Context } from './context.ts';
+import { readChanges, readRecords } from './read-records.ts';
+import { requestPurge } from './request-purge.ts';
+import { viewOf } from './view.ts';
+
+/** The doors' one counter: what HTTP, the sealed intake and the command line call. */
+export function createService(context: Context): Service {
+  const { store, clock, queue, cadence } = context;
+  const view = (authorization: Authorization): AuthorizationView =>
+    viewOf({ authorization, cadence, now: clock.now() });
+  const found = async (id: string): Promise<Authorization> => {
+    const authorization = await store.get(id);
+    if (authorization === null) throw new PerennialError('authorization_not_found');
+    return authorization;
+  };
+  return {
+    accept: async ({ request, actor }) => {
+      const { authorization, created } = await accept({ context, request, actor });
+      return { authorization: view(authorization), created };
+    },
+    status: async (id) => view(await found(id)),
+    list: async (page) => (await store.list(page)).map(view),
+    requestPurge: async ({ id, actor }) => view(await requestPurge({ context, authorization: await found(id), actor })),
+    pullNow: async ({ id, actor }) => {
+      const authorization = await found(id);
+      const { state, usage, purgeDueAt } = authorization;
+      const late = purgeDueAt !== null && clock.now() >= purgeDueAt;
+      if (state !== 'active' || usage !== 'MULTIPLE' || late) throw new PerennialError('authorization_not_active');
+      await store.appendAudit({ at: clock.now(), authorizationId: id, actor, action: 'pull', reason: 'asked_for' });
+      await queue.add({ queue: 'refresh-and-pull', authorizationId: id, reason: 'asked_for' });
+      return view(authorization);
+    },
+    records: ({ id, actor, type }) =>
+      readRecords({ context, authorizationId: id, actor, ...(type === undefined ? {} : { type }) }),
+    changes: ({ id, actor, after, limit }) => readChanges({ context, authorizationId: id, actor, after, limit }),
+    receipt: async (id) => {
+      await found(id);
+      const receipt = await store.receipt(id);
+      if (receipt === null) throw new PerennialError('not_found');
+      return receipt;
+    },
+  };
+}

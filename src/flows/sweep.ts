@@ -1,0 +1,114 @@
+import type { Authorization } from '../core/authorization.ts';
+import { codeOf } from '../core/errors.ts';
+import { LIMITS } from '../core/limits.ts';
+import type { JobOutcome } from '../core/ports/queue.ts';
+import { type Context, WORKER_ACTOR } from './context.ts';
+import { withLease } from './lease.ts';
+import { purge } from './purge.ts';
+import { recover } from './recover.ts';
+import { enqueueJobs } from './schedule.ts';
+
+/**
+ * One look at the store for what the queue should have done and did not: purges past their deadline, refreshes that a crash left open,
+ * runs that never came. The store is the truth, so this alone brings a fleet back after losing all of Redis.
+ * Safe in any number of workers at once: the lease decides who acts.
+ */
+export async function sweep({
+  context,
+  signal,
+}: {
+  readonly context: Context;
+  readonly signal: AbortSignal;
+}): Promise<void> {
+  await sweepPurges({ context, signal });
+  await sweepIntents({ context, signal });
+  await sweepRuns({ context, signal });
+}
+
+async function sweepPurges({
+  context,
+  signal,
+}: {
+  readonly context: Context;
+  readonly signal: AbortSignal;
+}): Promise<void> {
+  const due = await context.store.duePurges({ now: context.clock.now(), limit: LIMITS.sweepBatch });
+  for (const authorizationId of due) {
+    if (signal.aborted) return;
+    await attempt({ context, what: 'purge', authorizationId, act: () => purge({ context, authorizationId, signal }) });
+  }
+}
+
+async function sweepIntents({
+  context,
+  signal,
+}: {
+  readonly context: Context;
+  readonly signal: AbortSignal;
+}): Promise<void> {
+  const orphans = await context.store.orphanIntents({ limit: LIMITS.sweepBatch });
+  for (const authorizationId of orphans) {
+    if (signal.aborted) return;
+    await attempt({
+      context,
+      what: 'refresh',
+      authorizationId,
+      act: () => recover({ context, authorizationId, signal }),
+    });
+  }
+}
+
+async function sweepRuns({
+  context,
+  signal,
+}: {
+  readonly context: Context;
+  readonly signal: AbortSignal;
+}): Promise<void> {
+  const { clock, store } = context;
+  const before = clock.fromWall(clock.wallNow() - LIMITS.overdueGraceMs);
+  for (const authorization of await store.overdueRuns({ before, limit: LIMITS.sweepBatch })) {
+    if (signal.aborted) return;
+    const authorizationId = authorization.id;
+    await attempt({ context, what: 'run', authorizationId, act: () => repairRun({ context, authorization, signal }) });
+  }
+}
+
+/** Gives a run that never came its jobs back. Under the lease: what is running is not lost; and the plan is moved, so that one sweep repairs it once. */
+async function repairRun({
+  context,
+  authorization,
+  signal,
+}: {
+  readonly context: Context;
+  readonly authorization: Authorization;
+  readonly signal: AbortSignal;
+}): Promise<JobOutcome> {
+  const outcome = await withLease({ context, authorizationId: authorization.id, signal }, ({ fence }) =>
+    context.store.update({ ...fence, patch: { nextRunAt: context.clock.now() }, actor: WORKER_ACTOR }),
+  );
+  if (outcome.kind === 'taken') return { kind: 'again', afterWallMs: LIMITS.leaseTakenRetryMs, reason: 'lease_taken' };
+  await enqueueJobs({ context, authorization, reason: 'repaired' });
+  return { kind: 'done', reason: 'run_was_overdue' };
+}
+
+async function attempt({
+  context: { log, metrics },
+  what,
+  authorizationId,
+  act,
+}: {
+  readonly context: Context;
+  readonly what: 'purge' | 'refresh' | 'run';
+  readonly authorizationId: string;
+  readonly act: () => Promise<JobOutcome>;
+}): Promise<void> {
+  try {
+    const outcome = await act();
+    if (outcome.kind !== 'done') return;
+    metrics.repaired({ what });
+    log.info('swept', { authorizationId, job: what, reason: outcome.reason });
+  } catch (error) {
+    log.error('sweep_failed', { authorizationId, job: what, code: codeOf(error) });
+  }
+}

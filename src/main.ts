@@ -1,0 +1,99 @@
+#!/usr/bin/env node
+import { deriveIntakeKeys } from './adapters/vault/intake-keys.ts';
+import { loadDotEnv, readEnvironment } from './config.ts';
+import { codeOf, ERRORS, PerennialError } from './core/errors.ts';
+import { runDemo } from './main/demo/run.ts';
+import { runInit } from './main/init.ts';
+import { readKeyring } from './main/key-settings.ts';
+import { runProcess } from './main/process.ts';
+import { REMOTE_COMMANDS, type RemoteCommand } from './main/remote.ts';
+import { runSandbox } from './main/sandbox.ts';
+import { version } from './main/version.ts';
+
+const HELP = `perennial ${version}: keeps patient-authorized health records fresh
+
+  start                 worker and web in one process
+  worker | web          one of them
+  enqueue FILE.json     hand over an authorization (- reads standard input)
+  list | status ID      what there is, and how it is
+  pull ID | purge ID    pull now; end and erase
+  sandbox               a Flexpa-compatible upstream on loopback
+  demo [--keep]         everything at once, three virtual days in under 90 s
+  init                  write a .env with fresh keys
+  keys intake           print the public key that other services seal to
+
+enqueue, list, status, pull and purge talk to a running Perennial (PERENNIAL_URL, PERENNIAL_API_KEY); --json prints JSON.
+`;
+
+const USAGE_EXIT = 2;
+const FAILED_EXIT = 1;
+
+const out = (line: string): void => void process.stdout.write(`${line}\n`);
+const fail = (line: string): void => void process.stderr.write(`${line}\n`);
+
+async function main(): Promise<number | null> {
+  const [command, ...args] = process.argv.slice(2);
+  loadDotEnv();
+  const remoteCommand = new Map<string, RemoteCommand>(Object.entries(REMOTE_COMMANDS)).get(command ?? '');
+  if (remoteCommand !== undefined) return remote(remoteCommand, args);
+  switch (command) {
+    case 'start':
+      await runProcess({ parts: ['web', 'worker'] });
+      return null;
+    case 'worker':
+      await runProcess({ parts: ['worker'] });
+      return null;
+    case 'web':
+      await runProcess({ parts: ['web'] });
+      return null;
+    case 'sandbox':
+      await runSandbox({ args, out });
+      return null;
+    case 'demo':
+      return runDemo({ args, out });
+    case 'init':
+      await runInit({ out });
+      return 0;
+    case 'keys':
+      if (args[0] !== 'intake') return usage();
+      out(JSON.stringify(deriveIntakeKeys(readKeyring(readEnvironment())).publicJwk));
+      return 0;
+    case 'help':
+    case '--help':
+      out(HELP);
+      return 0;
+    case '--version':
+      out(version);
+      return 0;
+    default:
+      return usage();
+  }
+}
+
+function remote(command: RemoteCommand, args: readonly string[]): Promise<number> {
+  const { PERENNIAL_URL, PERENNIAL_API_KEY, HOST, PORT } = readEnvironment();
+  if (PERENNIAL_API_KEY === undefined)
+    throw new PerennialError('config_invalid', { field: 'PERENNIAL_API_KEY is missing' });
+  return command({
+    args,
+    baseUrl: PERENNIAL_URL ?? `http://${HOST}:${PORT}`,
+    apiKey: PERENNIAL_API_KEY,
+    out: process.stdout,
+    err: process.stderr,
+    stdin: process.stdin,
+  });
+}
+
+function usage(): number {
+  fail(HELP);
+  return USAGE_EXIT;
+}
+
+try {
+  const exitCode = await main();
+  if (exitCode !== null) process.exitCode = exitCode;
+} catch (error) {
+  const known = error instanceof PerennialError;
+  fail(`perennial: ${known ? error.message : ERRORS[codeOf(error)].message}`);
+  process.exitCode = FAILED_EXIT;
+}

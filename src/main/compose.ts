@@ -1,0 +1,182 @@
+import { join, resolve } from 'node:path';
+import { openQueueBackend, type QueueBackend, type QueuePlace } from '../adapters/queue/backend.ts';
+import { createWorkQueue, type OpenWorkQueue } from '../adapters/queue/work-queue.ts';
+import { openEmbeddedStore } from '../adapters/store/embedded.ts';
+import { lockDataDir } from '../adapters/store/lock.ts';
+import { openPostgresStore } from '../adapters/store/postgres.ts';
+import { createClock } from '../adapters/system/clock.ts';
+import { createCodec } from '../adapters/system/codec.ts';
+import { createEntropy } from '../adapters/system/entropy.ts';
+import { createLog } from '../adapters/telemetry/log.ts';
+import { createMetrics, type Telemetry } from '../adapters/telemetry/metrics.ts';
+import { isLoopbackUrl, type SourcesConfig, sourcesSchema } from '../adapters/upstream/source-config.ts';
+import { createSources } from '../adapters/upstream/sources.ts';
+import { openFileVault } from '../adapters/vault/file.ts';
+import { deriveIntakeKeys } from '../adapters/vault/intake-keys.ts';
+import type { Keyring } from '../adapters/vault/keyring.ts';
+import { openPostgresVault } from '../adapters/vault/postgres.ts';
+import { cadenceSchema, type Environment, readJsonSetting } from '../config.ts';
+import { PerennialError } from '../core/errors.ts';
+import type { Clock } from '../core/ports/clock.ts';
+import type { Store } from '../core/ports/store.ts';
+import type { Vault } from '../core/ports/vault.ts';
+import type { Context } from '../flows/context.ts';
+import { readKeyring } from './key-settings.ts';
+
+/** Connections to PostgreSQL of one process: a few more than jobs usually wait in the database at once. */
+const STORE_POOL_SIZE = 10;
+const VAULT_POOL_SIZE = 2;
+
+/** The opened house: what the flows need, and what the process needs to run and to close it. */
+export type Composition = {
+  readonly context: Context;
+  readonly backend: QueueBackend;
+  readonly queue: OpenWorkQueue;
+  readonly telemetry: Telemetry;
+  readonly intake: ReturnType<typeof deriveIntakeKeys>;
+  readonly close: () => Promise<void>;
+};
+
+/**
+ * Opens every adapter that the environment asks for. What was opened before a failure is closed again.
+ * @throws PerennialError naming the setting or the dependency.
+ */
+export async function compose(environment: Environment): Promise<Composition> {
+  const closers: (() => Promise<void>)[] = [];
+  const close = async (): Promise<void> => {
+    for (const closer of closers.splice(0).reverse()) await closer();
+  };
+  try {
+    return { ...(await open({ environment, onClose: (closer) => closers.push(closer) })), close };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+async function open({
+  environment,
+  onClose,
+}: {
+  readonly environment: Environment;
+  readonly onClose: (closer: () => Promise<void>) => void;
+}): Promise<Omit<Composition, 'close'>> {
+  const clock = createClock({ epochMs: environment.CLOCK_EPOCH_MS, speed: environment.CLOCK_SPEED });
+  const entropy = createEntropy({ wallNow: clock.wallNow });
+  const log = createLog({ level: environment.LOG_LEVEL, destination: process.stdout, now: clock.wallNow });
+  const telemetry = createMetrics();
+  const keyring = readKeyring(environment);
+  const sourcesConfig = readSources(environment);
+  const cadence = readJsonSetting({ name: 'CADENCE_FILE', file: environment.CADENCE_FILE, schema: cadenceSchema });
+  const dataDir = resolve(environment.DATA_DIR);
+  const store = await openStore({ environment, dataDir, onClose });
+  onClose(store.close);
+  const vault = await openVault({ environment, dataDir, keyring });
+  onClose(vault.close);
+  const backend = await openQueueBackend({
+    place: placeOf({ environment, dataDir }),
+    prefix: environment.QUEUE_PREFIX,
+  });
+  onClose(backend.close);
+  const queue = createWorkQueue({ backend, clock, log });
+  onClose(queue.close);
+  await queue.ready();
+  const sources = createSources({ config: sourcesConfig, clock });
+  onClose(sources.close);
+  const context: Context = {
+    store,
+    queue,
+    vault,
+    sources,
+    codec: createCodec(),
+    clock,
+    entropy,
+    log,
+    metrics: telemetry.metrics,
+    cadence,
+    owner: `${process.pid}-${entropy.id()}`,
+  };
+  telemetry.setGauges(gaugesOf({ store, queue, clock }));
+  return { context, backend, queue, telemetry, intake: deriveIntakeKeys(keyring) };
+}
+
+function readSources(environment: Environment): SourcesConfig {
+  const name = environment.SOURCES === undefined ? 'SOURCES_FILE' : 'SOURCES';
+  const config = readJsonSetting({
+    name,
+    file: environment.SOURCES_FILE,
+    text: environment.SOURCES,
+    schema: sourcesSchema,
+  });
+  // A fast clock would purge real patients' data years early.
+  const foreign = Object.values(config).find(({ baseUrl }) => !isLoopbackUrl(baseUrl));
+  if (environment.CLOCK_SPEED !== 1 && foreign !== undefined) {
+    throw new PerennialError('config_invalid', { field: 'CLOCK_SPEED must be 1 unless every source is on loopback' });
+  }
+  return config;
+}
+
+async function openStore({
+  environment,
+  dataDir,
+  onClose,
+}: {
+  readonly environment: Environment;
+  readonly dataDir: string;
+  readonly onClose: (closer: () => Promise<void>) => void;
+}): Promise<Store> {
+  const embedsSomething = environment.DATABASE_URL === undefined;
+  if (embedsSomething) onClose((await lockDataDir({ dataDir, pid: process.pid })).release);
+  return environment.DATABASE_URL === undefined
+    ? openEmbeddedStore({ dataDir })
+    : openPostgresStore({ databaseUrl: environment.DATABASE_URL, poolSize: STORE_POOL_SIZE });
+}
+
+function openVault({
+  environment: { KEY_DATABASE_URL: databaseUrl },
+  dataDir,
+  keyring,
+}: {
+  readonly environment: Environment;
+  readonly dataDir: string;
+  readonly keyring: Keyring;
+}): Promise<Vault> {
+  return databaseUrl === undefined
+    ? openFileVault({ directory: join(dataDir, 'keys'), keyring })
+    : openPostgresVault({ databaseUrl, keyring, poolSize: VAULT_POOL_SIZE });
+}
+
+/** BullMQ on Redis; without one on the PostgreSQL that is there, or on an embedded one. */
+function placeOf({
+  environment,
+  dataDir,
+}: {
+  readonly environment: Environment;
+  readonly dataDir: string;
+}): QueuePlace {
+  if (environment.REDIS_URL !== undefined) return { kind: 'redis', url: environment.REDIS_URL };
+  if (environment.DATABASE_URL !== undefined) return { kind: 'postgres', url: environment.DATABASE_URL };
+  return { kind: 'embedded', dataDir };
+}
+
+function gaugesOf({
+  store,
+  queue,
+  clock,
+}: {
+  readonly store: Store;
+  readonly queue: OpenWorkQueue;
+  readonly clock: Clock;
+}): Parameters<Telemetry['setGauges']>[0] {
+  return async () => {
+    const counts = await Promise.all(
+      [...queue.queues].map(async ([name, one]) => [name, await one.getJobCounts()] as const),
+    );
+    const overdue = await store.duePurges({ now: clock.now(), limit: 1_000 });
+    return {
+      authorizationsByState: await store.countByState(),
+      queueJobs: Object.fromEntries(counts),
+      purgesOverdue: overdue.length,
+    };
+  };
+}

@@ -1,0 +1,99 @@
+import { activateJob } from '../../jobs/activate.ts';
+import { fetchOnceJob } from '../../jobs/fetch-once.ts';
+import { intakeJob } from '../../jobs/intake.ts';
+import { purgeJob } from '../../jobs/purge.ts';
+import { refreshAndPullJob } from '../../jobs/refresh-and-pull.ts';
+import { runSweeper } from '../../jobs/sweeper.ts';
+import { createOpener } from '../adapters/intake/seal.ts';
+import { consume } from '../adapters/queue/consume.ts';
+import { createHealth } from '../adapters/web/health.ts';
+import { createWebServer, type WebServer } from '../adapters/web/server.ts';
+import type { Environment } from '../config.ts';
+import { LIMITS } from '../core/limits.ts';
+import { createService } from '../flows/serve.ts';
+import { parseApiKeys } from './api-keys.ts';
+import type { Composition } from './compose.ts';
+import { dashboardAuthOf } from './dashboard-settings.ts';
+import { version } from './version.ts';
+
+/** A running part of the process. `stop` lets what runs end, within its cap. */
+export type Running = { readonly stop: () => Promise<void> };
+
+/** How long after the cap a cancelled job may take to put itself back. */
+const CANCEL_CAP_MS = 2_000;
+
+/** Takes jobs from every queue, and sweeps. */
+export function startWorker({
+  composition: { context, backend, intake },
+  environment,
+}: {
+  readonly composition: Composition;
+  readonly environment: Environment;
+}): Running {
+  const stopping = new AbortController();
+  const cancelling = new AbortController();
+  const { clock, log, metrics } = context;
+  const service = createService(context);
+  const open = createOpener({ privateJwks: intake.privateJwks });
+  const consumers = consume({
+    backend,
+    definitions: [
+      intakeJob({ service, open }),
+      activateJob(context),
+      refreshAndPullJob(context),
+      fetchOnceJob(context),
+      purgeJob(context),
+    ],
+    concurrency: environment.WORKER_CONCURRENCY,
+    clock,
+    log,
+    metrics,
+    signal: cancelling.signal,
+  });
+  const sweeping = runSweeper({ context, signal: stopping.signal });
+  log.info('worker_started', { count: environment.WORKER_CONCURRENCY, reason: backend.kind });
+  return {
+    stop: async () => {
+      stopping.abort();
+      const closed = consumers.close({ force: false });
+      const within = async (wallMs: number): Promise<boolean> =>
+        Promise.race([closed.then(() => true), clock.sleep(wallMs).then(() => false)]);
+      if (!(await within(LIMITS.shutdownCapMs))) {
+        cancelling.abort();
+        if (!(await within(CANCEL_CAP_MS))) await consumers.close({ force: true });
+      }
+      await sweeping;
+      log.info('worker_stopped');
+    },
+  };
+}
+
+/** Listens: API, dashboard, health, metrics. */
+export async function startWeb({
+  composition: { context, queue, telemetry, intake },
+  environment,
+}: {
+  readonly composition: Composition;
+  readonly environment: Environment;
+}): Promise<Running & { readonly server: WebServer }> {
+  const { clock, log, store, vault } = context;
+  const server = await createWebServer({
+    service: createService(context),
+    log,
+    metricsText: telemetry.text,
+    health: createHealth({ probes: { database: store.ping, queue: queue.ping, keys: vault.ping }, clock }),
+    clock,
+    apiKeys: parseApiKeys(environment.API_KEYS),
+    dashboard: {
+      queues: [...queue.queues.values()],
+      auth: dashboardAuthOf(environment),
+      writable: environment.DASHBOARD_WRITABLE,
+    },
+    host: environment.HOST,
+    port: environment.PORT,
+    version,
+    intakePublicJwk: intake.publicJwk,
+  });
+  log.info('web_started', { address: server.url });
+  return { server, stop: server.close };
+}
