@@ -6,19 +6,22 @@ export type PullDecision =
   | { readonly kind: 'pull'; readonly reason: 'first' | 'due' | 'last_not_complete' | 'asked_for' }
   | { readonly kind: 'skip'; readonly reason: 'not_due' | 'not_active' | 'already_fetched' | 'past_purge_deadline' };
 
-/** A run may come this share of a period early and still counts as due; runs made for a token alone are earlier than that. */
-const EARLY_SHARE = 0.1;
-
-/** Whether this run pulls the records, or only keeps the token alive (short-lived tokens make runs that are no pulls). */
+/**
+ * Whether this run pulls the records, or only keeps the token alive (short-lived tokens make runs that are no pulls). A pull is left out only
+ * if the next run still comes within the period: the first slot after an acceptance may come soon after the first pull, and leaving it
+ * out there would make the records nearly two periods old.
+ */
 export function decidePull({
   authorization,
   cadence,
   askedFor,
+  nextRunAt,
   now,
 }: {
   readonly authorization: Pick<Authorization, 'state' | 'usage' | 'fetchedAt' | 'lastPull' | 'purgeDueAt'>;
   readonly cadence: Cadence;
   readonly askedFor: boolean;
+  readonly nextRunAt: Instant | null;
   readonly now: Instant;
 }): PullDecision {
   const { state, usage, fetchedAt, lastPull, purgeDueAt } = authorization;
@@ -28,6 +31,6 @@ export function decidePull({
   if (lastPull === null) return { kind: 'pull', reason: 'first' };
   if (askedFor) return { kind: 'pull', reason: 'asked_for' };
   if (lastPull.result !== 'complete') return { kind: 'pull', reason: 'last_not_complete' };
-  const due = lastPull.at + cadence.pullEveryMs * (1 - EARLY_SHARE);
-  return now >= due ? { kind: 'pull', reason: 'due' } : { kind: 'skip', reason: 'not_due' };
+  const nextInTime = nextRunAt !== null && nextRunAt <= lastPull.at + cadence.pullEveryMs;
+  return nextInTime ? { kind: 'skip', reason: 'not_due' } : { kind: 'pull', reason: 'due' };
 }

@@ -34,6 +34,10 @@ export const LIMITS = {
   syncingRetryMs: 3 * SECOND_MS,
   /** What we wait when a 429 says "throttled" and names no time. */
   throttledRetryMs: MINUTE_MS,
+  /** A pull that has pages already waits this long in place rather than begin again; longer waits, and first pages, go back to the queue. */
+  waitInPlaceWallMs: 30 * SECOND_MS,
+  /** Such waits in one pull: at 30 s each a quarter of an hour of a worker's place. */
+  waitsInPlaceMax: 30,
   /** First wait after a failure, doubled each time up to the next line. */
   retryFirstMs: 30 * SECOND_MS,
   retryMaxMs: HOUR_MS,

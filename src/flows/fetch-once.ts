@@ -26,6 +26,7 @@ export function fetchOnce({
       authorization,
       cadence: cadenceOf(authorization, context.cadence),
       askedFor: true,
+      nextRunAt: null,
       now: startedAt,
     });
     if (decision.kind === 'skip') return { kind: 'done', reason: decision.reason };

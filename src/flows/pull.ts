@@ -27,7 +27,7 @@ type Ending =
   | { readonly kind: 'complete' | 'refused' | 'superseded' | 'dead' | 'no_token' }
   | { readonly kind: 'partial'; readonly code: ErrorCode; readonly afterMs: number | null; readonly stop: boolean };
 
-type Progress = { pages: number; bytes: number };
+type Progress = { pages: number; bytes: number; waits: number };
 
 /**
  * Pulls the records of one authorization and stores what is new. Each request (everything, or one resource type) ends complete,
@@ -42,7 +42,7 @@ export async function pullRecords({
 }): Promise<PullReport> {
   const { context, held, key, authorization, source } = work;
   const writer = await openRecordWriter({ context, held, key, authorizationId: authorization.id });
-  const progress: Progress = { pages: 0, bytes: 0 };
+  const progress: Progress = { pages: 0, bytes: 0, waits: 0 };
   const endings: Ending[] = [];
   for (const request of await planPull({ work })) {
     const ending = await pullRequest({ work, writer, progress, request, giveToken });
@@ -89,6 +89,7 @@ async function pullRequest({
       rejectedBefore = true;
       continue;
     }
+    if (await waitedInPlace({ work, reply, progress })) continue;
     if (reply.kind !== 'page') return endingOf(reply);
     rejectedBefore = false;
     visited.add(url);
@@ -99,6 +100,24 @@ async function pullRequest({
     url = page.next;
   }
   return { kind: 'complete' };
+}
+
+/** A throttled page in mid-pull is waited for where it is, within limits: to begin again would spend the quota on pages we have. */
+async function waitedInPlace({
+  work: { context, held },
+  reply,
+  progress,
+}: {
+  readonly work: Work;
+  readonly reply: PageReply;
+  readonly progress: Progress;
+}): Promise<boolean> {
+  if (reply.kind !== 'throttled' || progress.pages === 0 || progress.waits >= LIMITS.waitsInPlaceMax) return false;
+  const waitMs = context.clock.toWallMs(reply.retryAfterMs ?? LIMITS.throttledRetryMs);
+  if (waitMs > LIMITS.waitInPlaceWallMs) return false;
+  progress.waits += 1;
+  await context.clock.sleep(Math.max(LIMITS.retryMinWallMs, waitMs), held.signal);
+  return true;
 }
 
 async function takePage({
@@ -171,7 +190,8 @@ function reportOf({
   const result: PullResult = whole && done > 0 ? 'complete' : done > 0 || tally.seen > 0 ? 'partial' : 'failed';
   const refusedAll = failed === undefined && done === 0 && endings.some(({ kind }) => kind === 'refused');
   return {
-    ...progress,
+    pages: progress.pages,
+    bytes: progress.bytes,
     result,
     tally,
     retry: refusedAll ? { code: 'type_refused', afterMs: null } : retryOf(failed),

@@ -35,6 +35,7 @@ export function refreshAndPull({
       authorization,
       cadence: cadenceOf(authorization, context.cadence),
       askedFor,
+      nextRunAt: neededUntil,
       now: context.clock.now(),
     });
     if (decision.kind === 'skip') {

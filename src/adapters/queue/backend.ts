@@ -112,8 +112,9 @@ async function openPostgres({
   const embedded = place.kind === 'embedded' ? await startEmbeddedQueueDatabase({ dataDir: place.dataDir }) : null;
   const where = embedded === null && place.kind === 'postgres' ? { connectionString: place.url } : embedded?.connection;
   if (where === undefined) throw new PerennialError('queue_unreachable');
-  const connection = { ...where, migrate: true, max: POSTGRES_POOL_SIZE };
+  const connection = { ...where, max: POSTGRES_POOL_SIZE };
   const classes = withBackend(createPostgresBackend);
+  await migrate(new classes.Queue<Payload, void>(prefix, { connection: { ...connection, migrate: true } }));
   const named = (name: QueueName) => `${prefix}.${name}`;
   return {
     kind: place.kind,
@@ -122,4 +123,16 @@ async function openPostgres({
       new classes.Worker<Payload, void>(named(name), processor, { connection, concurrency, ...WORKER_SETTINGS }),
     close: async () => embedded?.close(),
   };
+}
+
+/** Once and before the rest: five queues that migrate at the same time wait for each other for ever on one embedded session. */
+async function migrate(queue: AnyQueue): Promise<void> {
+  queue.on('error', () => {});
+  try {
+    await queue.waitUntilReady();
+  } catch {
+    throw new PerennialError('queue_unreachable', { field: 'DATABASE_URL' });
+  } finally {
+    await queue.close();
+  }
 }

@@ -47,7 +47,7 @@ export async function runDemo({
     });
     stops.unshift(perennial.stop);
     const url = await perennial.line(/"address":"([^"]+)"/);
-    out(`Perennial answers at ${url}, the sandbox at ${sandboxUrl}. One hour passes each second.\n`);
+    out(`Perennial answers at ${url}, the sandbox at ${sandboxUrl}. Over an hour passes each second.\n`);
     const kept = await perform({ url, sandboxUrl, apiKey: secrets.apiKey, clock, out });
     if (keep) {
       out(

@@ -26,8 +26,8 @@ export type Part = {
 
 const HOUR_MS = 3_600_000;
 
-/** An hour of virtual time passes each second: three days take 72 s. */
-export const DEMO_SPEED = 3_600;
+/** 72 minutes of virtual time pass each second: three days take a minute. */
+export const DEMO_SPEED = 4_320;
 export const DEMO_DAYS = 3;
 
 /** The cast: the three networks in both usages, and the ways in which the world misbehaves. */
@@ -52,7 +52,7 @@ export const CAST: readonly Part[] = [
     refreshGraceMs: 2 * HOUR_MS,
   }),
   part('tefca-first-sync', 'first_sync_running', 'TEFCA_IAS', 'lakeshore-qhin', 'MULTIPLE', 'medium', false, {
-    initialSyncMs: HOUR_MS / 2,
+    initialSyncMs: 6 * HOUR_MS,
   }),
   part('tefca-ended', 'ended_by_caller', 'TEFCA_IAS', 'commons-exchange', 'MULTIPLE', 'small', false),
 ];

@@ -1,0 +1,131 @@
+import type { Insertable, Selectable, Updateable } from 'kysely';
+import type { Authorization, LastPull } from '../../core/authorization.ts';
+import { PerennialError } from '../../core/errors.ts';
+import { NETWORK_POLICIES } from '../../core/networks.ts';
+import type { AuthorizationPatch } from '../../core/ports/store.ts';
+import {
+  member,
+  PULL_RESULT_SET,
+  PURGE_REASON_SET,
+  STATE_REASON_SET,
+  STATE_SET,
+  toCadence,
+  toEndpoint,
+  USAGE_REASON_SET,
+  USAGE_SET,
+} from './columns.ts';
+import type { AuthorizationsTable } from './tables.ts';
+
+type Row = Selectable<AuthorizationsTable>;
+
+/** One row as core knows it. @throws PerennialError `internal` when the row holds what this version does not know. */
+export function toAuthorization(row: Row): Authorization {
+  return {
+    id: row.id,
+    service: row.service,
+    source: row.source,
+    network: member(NETWORK_POLICIES, row.network),
+    endpoint: toEndpoint(row.endpoint),
+    cadence: toCadence(row.cadence),
+    usageRequested: member(USAGE_SET, row.usage_requested),
+    usage: member(USAGE_SET, row.usage),
+    usageReason: member(USAGE_REASON_SET, row.usage_reason),
+    state: member(STATE_SET, row.state),
+    stateReason: member(STATE_REASON_SET, row.state_reason),
+    acceptedAt: row.accepted_at,
+    authorizedAt: row.authorized_at,
+    endsAt: row.ends_at,
+    periodMs: row.period_ms,
+    nextRunAt: row.next_run_at,
+    purgeDueAt: row.purge_due_at,
+    purgeReason: row.purge_reason === null ? null : member(PURGE_REASON_SET, row.purge_reason),
+    purgedAt: row.purged_at,
+    fetchedAt: row.fetched_at,
+    lastPull: toLastPull(row),
+    freshAsOf: row.fresh_as_of,
+    failedRuns: row.failed_runs,
+    lastError: row.last_error,
+  };
+}
+
+function toLastPull(row: Row): LastPull | null {
+  const { last_pull_at: at, last_pull_result: result, last_pull_duration_ms: durationMs } = row;
+  if (at === null) return null;
+  if (result === null || durationMs === null) throw new PerennialError('internal', { field: 'stored value' });
+  return { at, result: member(PULL_RESULT_SET, result), durationMs };
+}
+
+/** A new authorization as its row. */
+export function toRow(authorization: Authorization, fingerprint: string): Insertable<AuthorizationsTable> {
+  return {
+    id: authorization.id,
+    service: authorization.service,
+    source: authorization.source,
+    network: authorization.network,
+    endpoint: JSON.stringify(authorization.endpoint),
+    cadence: JSON.stringify(authorization.cadence),
+    usage_requested: authorization.usageRequested,
+    usage: authorization.usage,
+    usage_reason: authorization.usageReason,
+    state: authorization.state,
+    state_reason: authorization.stateReason,
+    accepted_at: authorization.acceptedAt,
+    authorized_at: authorization.authorizedAt,
+    ends_at: authorization.endsAt,
+    period_ms: authorization.periodMs,
+    next_run_at: authorization.nextRunAt,
+    purge_due_at: authorization.purgeDueAt,
+    purge_reason: authorization.purgeReason,
+    purged_at: authorization.purgedAt,
+    fetched_at: authorization.fetchedAt,
+    ...lastPullColumns(authorization.lastPull),
+    fresh_as_of: authorization.freshAsOf,
+    failed_runs: authorization.failedRuns,
+    last_error: authorization.lastError,
+    fingerprint,
+  };
+}
+
+/** The columns that a patch names, and no others. */
+export function toColumns(patch: AuthorizationPatch): Updateable<AuthorizationsTable> {
+  const { endpoint, lastPull } = patch;
+  return {
+    ...named('usage', patch.usage),
+    ...named('usage_reason', patch.usageReason),
+    ...named('state', patch.state),
+    ...named('state_reason', patch.stateReason),
+    ...(endpoint === undefined ? {} : { endpoint: JSON.stringify(endpoint) }),
+    ...named('authorized_at', patch.authorizedAt),
+    ...named('ends_at', patch.endsAt),
+    ...named('period_ms', patch.periodMs),
+    ...named('next_run_at', patch.nextRunAt),
+    ...named('purge_due_at', patch.purgeDueAt),
+    ...named('purge_reason', patch.purgeReason),
+    ...named('purged_at', patch.purgedAt),
+    ...named('fetched_at', patch.fetchedAt),
+    ...(lastPull === undefined ? {} : lastPullColumns(lastPull)),
+    ...named('fresh_as_of', patch.freshAsOf),
+    ...named('failed_runs', patch.failedRuns),
+    ...named('last_error', patch.lastError),
+  };
+}
+
+type LastPullColumns = Pick<
+  Insertable<AuthorizationsTable>,
+  'last_pull_at' | 'last_pull_result' | 'last_pull_duration_ms'
+>;
+
+function lastPullColumns(lastPull: LastPull | null): LastPullColumns {
+  return {
+    last_pull_at: lastPull?.at ?? null,
+    last_pull_result: lastPull?.result ?? null,
+    last_pull_duration_ms: lastPull?.durationMs ?? null,
+  };
+}
+
+function named<K extends keyof Updateable<AuthorizationsTable>>(
+  column: K,
+  value: Updateable<AuthorizationsTable>[K] | undefined,
+): Updateable<AuthorizationsTable> {
+  return value === undefined ? {} : { [column]: value };
+}

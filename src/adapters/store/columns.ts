@@ -1,0 +1,107 @@
+import { z } from 'zod';
+import type {
+  CadenceOverride,
+  DeadReason,
+  Endpoint,
+  PullResult,
+  PurgeReason,
+  State,
+  StateReason,
+  Usage,
+  UsageReason,
+} from '../../core/authorization.ts';
+import { PerennialError } from '../../core/errors.ts';
+import type { Intent, Receipt } from '../../core/ports/store.ts';
+
+type ClosedSet<T extends string> = Readonly<Record<T, true>>;
+
+export const STATE_SET: ClosedSet<State> = {
+  pending: true,
+  active: true,
+  needs_reauthorization: true,
+  suspended: true,
+  quarantined: true,
+  purging: true,
+  purged: true,
+};
+
+export const PURGE_REASON_SET: ClosedSet<PurgeReason> = { one_time_expired: true, requested: true, retention: true };
+
+const DEAD_REASON_SET: ClosedSet<DeadReason> = {
+  revoked: true,
+  refresh_expired: true,
+  max_authorization_reached: true,
+  ambiguous_refresh: true,
+  grant_not_found: true,
+  exchange_refused: true,
+  ambiguous_exchange: true,
+};
+
+export const STATE_REASON_SET: ClosedSet<StateReason> = {
+  accepted: true,
+  exchanged: true,
+  reauthorized: true,
+  source_refuses_client: true,
+  paused_by_operator: true,
+  crashes_its_worker: true,
+  ...DEAD_REASON_SET,
+  ...PURGE_REASON_SET,
+};
+
+export const USAGE_SET: ClosedSet<Usage> = { ONE_TIME: true, MULTIPLE: true };
+export const USAGE_REASON_SET: ClosedSet<UsageReason> = {
+  as_requested: true,
+  no_refresh_token: true,
+  endpoint_not_refreshable: true,
+};
+export const PULL_RESULT_SET: ClosedSet<PullResult> = { complete: true, partial: true, failed: true };
+export const INTENT_KIND_SET: ClosedSet<Intent['kind']> = { refresh: true, exchange: true };
+
+/** A text column that holds one of a closed set. @throws PerennialError `internal` for a word we do not know. */
+export function member<T extends string>(set: Readonly<Record<T, unknown>>, value: string): T {
+  if (isMember(set, value)) return value;
+  throw new PerennialError('internal', { field: 'stored value' });
+}
+
+function isMember<T extends string>(set: Readonly<Record<T, unknown>>, value: string): value is T {
+  return Object.hasOwn(set, value);
+}
+
+const endpointSchema: z.ZodType<Endpoint> = z.object({
+  id: z.string(),
+  name: z.string().exactOptional(),
+  refreshable: z.boolean().exactOptional(),
+  maxAuthorizationPeriodMs: z.number().exactOptional(),
+});
+const cadenceSchema: z.ZodType<CadenceOverride> = z.object({
+  pullEveryMs: z.number().exactOptional(),
+  lateAfterMs: z.number().exactOptional(),
+});
+const deletedSchema: z.ZodType<Receipt['deleted']> = z.object({
+  tokens: z.number(),
+  packs: z.number(),
+  manifests: z.number(),
+  changes: z.number(),
+});
+
+export const toEndpoint = (value: unknown): Endpoint => parsed(endpointSchema, value);
+export const toCadence = (value: unknown): CadenceOverride => parsed(cadenceSchema, value);
+export const toDeleted = (value: unknown): Receipt['deleted'] => parsed(deletedSchema, value);
+
+function parsed<T>(schema: z.ZodType<T>, value: unknown): T {
+  const result = schema.safeParse(value);
+  if (!result.success) throw new PerennialError('internal', { field: 'stored value' });
+  return result.data;
+}
+
+/** pg gives bigint as text, PGlite as a number or a bigint; all of ours count rows and stay below 2^53. */
+export function toNumber(value: string | number | bigint): number {
+  const number = Number(value);
+  if (!Number.isSafeInteger(number)) throw new PerennialError('internal', { field: 'stored value' });
+  return number;
+}
+
+/** The same plain view of the bytes, whichever driver gave them (pg gives a Buffer). */
+export function toBytes(value: Uint8Array): Uint8Array {
+  return new Uint8Array(value.buffer, value.byteOffset, value.byteLength);
+}

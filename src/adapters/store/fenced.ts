@@ -1,0 +1,90 @@
+import { sql } from 'kysely';
+import { mayMove, type State } from '../../core/authorization.ts';
+import type { Instant } from '../../core/clock.ts';
+import { PerennialError } from '../../core/errors.ts';
+import type { AuthorizationPatch, Fence } from '../../core/ports/store.ts';
+import { toColumns } from './authorization-row.ts';
+import { member, STATE_SET, toNumber } from './columns.ts';
+import type { Session } from './session.ts';
+import type { Db } from './tables.ts';
+
+/** What the store's parts work with. `now` is the domain's clock, for audit entries that no caller dates. */
+export type Parts = { readonly session: Session; readonly now: (() => Instant) | undefined };
+
+/** The authorization as it stands behind the fence: nobody else can write it until the transaction ends. */
+export type Standing = { readonly state: State; readonly stateReason: string };
+
+/**
+ * Runs `work` in a transaction that holds the lease row, and only if the fence is still the newest one. An expired lease that nobody took
+ * again still has its fence, so its holder may commit.
+ */
+export function fenced<T>(
+  { session, fence }: { readonly session: Session; readonly fence: Fence },
+  work: (tx: Db, standing: Standing) => Promise<T | 'superseded'>,
+): Promise<T | 'superseded'> {
+  const { authorizationId } = fence;
+  return session.transaction(async (tx) => {
+    const lease = await tx
+      .selectFrom('leases')
+      .select('fence')
+      .where('authorization_id', '=', authorizationId)
+      .forUpdate()
+      .executeTakeFirst();
+    if (lease === undefined || toNumber(lease.fence) !== fence.fence) return 'superseded';
+    // A statement of its own: joined to the locked row it could show the state from before the wait for the lock.
+    const row = await tx
+      .selectFrom('authorizations')
+      .select(['state', 'state_reason'])
+      .where('id', '=', authorizationId)
+      .executeTakeFirst();
+    if (row === undefined) return 'superseded';
+    return work(tx, { state: member(STATE_SET, row.state), stateReason: row.state_reason });
+  });
+}
+
+/** As {@link fenced}, and never once a purge was begun: what it deletes must not come back. */
+export function fencedBeforePurge<T>(
+  holding: Parameters<typeof fenced>[0],
+  work: (tx: Db, standing: Standing) => Promise<T | 'superseded'>,
+): Promise<T | 'superseded'> {
+  return fenced<T>(holding, async (tx, standing) => (isEnding(standing.state) ? 'superseded' : work(tx, standing)));
+}
+
+function isEnding(state: State): boolean {
+  return state === 'purging' || state === 'purged';
+}
+
+/** Writes a patch and the audit entry of the move in it. @throws PerennialError `internal` for a move the state machine does not have. */
+export async function applyPatch({
+  tx,
+  authorizationId,
+  standing,
+  patch,
+  actor,
+  now,
+}: {
+  readonly tx: Db;
+  readonly authorizationId: string;
+  readonly standing: Standing;
+  readonly patch: AuthorizationPatch;
+  readonly actor: string;
+  readonly now: Parts['now'];
+}): Promise<void> {
+  const { state: from } = standing;
+  const to = patch.state ?? from;
+  if (to !== from && !mayMove({ from, to })) throw new PerennialError('internal', { field: `state ${from} to ${to}` });
+  const columns = toColumns(patch);
+  if (Object.keys(columns).length === 0) return;
+  await tx.updateTable('authorizations').set(columns).where('id', '=', authorizationId).execute();
+  const reason = patch.stateReason ?? standing.stateReason;
+  if (to === from && reason === standing.stateReason) return;
+  const at = now === undefined ? databaseNow() : now();
+  await tx
+    .insertInto('audit')
+    .values({ at, authorization_id: authorizationId, actor, action: `state:${to}`, reason })
+    .execute();
+}
+
+function databaseNow() {
+  return sql<number>`(extract(epoch from clock_timestamp()) * 1000)::double precision`;
+}

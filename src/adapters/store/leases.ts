@@ -1,0 +1,61 @@
+import { sql } from 'kysely';
+import { PerennialError } from '../../core/errors.ts';
+import type { Fence, Store } from '../../core/ports/store.ts';
+import { toNumber } from './columns.ts';
+import type { Parts } from './fenced.ts';
+import type { Db } from './tables.ts';
+
+type Wanted = Parameters<Store['takeLease']>[0];
+
+/** Leases, on the database's clock: the workers' own may disagree. A row, once made, stays, so that its fence only grows. */
+export function leases({ session }: Parts): Pick<Store, 'takeLease' | 'seizeLease' | 'renewLease' | 'releaseLease'> {
+  return {
+    takeLease: (wanted) => session.query((db) => take({ db, wanted, fromAnybody: false })),
+    seizeLease: (wanted) =>
+      session.query(async (db) => {
+        const fence = await take({ db, wanted, fromAnybody: true });
+        if (fence === null) throw new PerennialError('internal');
+        return fence;
+      }),
+    renewLease: ({ authorizationId, fence, owner, leaseMs }) =>
+      session.query(async (db) => {
+        const result = await sql`
+          update perennial.leases set expires_at = ${endOf(leaseMs)}
+          where authorization_id = ${authorizationId} and owner = ${owner} and fence = ${fence}
+          returning fence`.execute(db);
+        return result.rows.length === 1;
+      }),
+    releaseLease: ({ authorizationId, fence, owner }) =>
+      session.query(async (db) => {
+        await sql`
+          update perennial.leases set expires_at = clock_timestamp()
+          where authorization_id = ${authorizationId} and owner = ${owner} and fence = ${fence}`.execute(db);
+      }),
+  };
+}
+
+/** One statement: of any number of takers exactly one gets the row. Who it belongs to does not matter, not even to the same owner. */
+async function take({
+  db,
+  wanted: { authorizationId, owner, leaseMs },
+  fromAnybody,
+}: {
+  readonly db: Db;
+  readonly wanted: Wanted;
+  readonly fromAnybody: boolean;
+}): Promise<Fence | null> {
+  // The end is computed again in the update: the first one was, before a wait for the row.
+  const { rows } = await sql<{ readonly fence: string | number | bigint }>`
+    insert into perennial.leases as held (authorization_id, owner, fence, expires_at)
+    values (${authorizationId}, ${owner}, 1, ${endOf(leaseMs)})
+    on conflict (authorization_id) do update
+      set owner = excluded.owner, fence = held.fence + 1, expires_at = ${endOf(leaseMs)}
+      where ${fromAnybody}::boolean or held.expires_at <= clock_timestamp()
+    returning fence`.execute(db);
+  const [row] = rows;
+  return row === undefined ? null : { authorizationId, fence: toNumber(row.fence) };
+}
+
+function endOf(leaseMs: number) {
+  return sql`clock_timestamp() + ${leaseMs}::double precision * interval '1 millisecond'`;
+}

@@ -1,0 +1,124 @@
+import { type Kysely, sql } from 'kysely';
+import type { Migration } from 'kysely/migration';
+
+const ID = 'text collate "C"';
+const OWNER = `authorization_id ${ID} not null references perennial.authorizations (id)`;
+
+/** Sealed bytes do not compress: EXTERNAL storage spares the try. */
+const STORED_AS_THEY_ARE = ['packs', 'manifests', 'changes', 'tokens'];
+
+const INITIAL: readonly string[] = [
+  `create table perennial.authorizations (
+    id ${ID} primary key,
+    service text not null,
+    source text not null,
+    network text not null,
+    endpoint jsonb not null,
+    cadence jsonb not null,
+    usage_requested text not null,
+    usage text not null,
+    usage_reason text not null,
+    state text not null,
+    state_reason text not null,
+    accepted_at double precision not null,
+    authorized_at double precision not null,
+    ends_at double precision,
+    period_ms double precision,
+    next_run_at double precision,
+    purge_due_at double precision,
+    purge_reason text,
+    purged_at double precision,
+    fetched_at double precision,
+    last_pull_at double precision,
+    last_pull_result text,
+    last_pull_duration_ms double precision,
+    fresh_as_of double precision,
+    failed_runs integer not null,
+    last_error text,
+    fingerprint text,
+    deleted jsonb
+  )`,
+  'create index authorizations_by_state on perennial.authorizations (state, id)',
+  `create index authorizations_due on perennial.authorizations (purge_due_at)
+    where purge_due_at is not null and state not in ('purging', 'purged')`,
+  `create index authorizations_purging on perennial.authorizations (purge_due_at) where state = 'purging'`,
+  `create index authorizations_next_run on perennial.authorizations (next_run_at)
+    where next_run_at is not null and state in ('pending', 'active')`,
+  `create table perennial.tokens (
+    ${OWNER} primary key,
+    version bigint not null,
+    has_refresh_token boolean not null,
+    access_expires_at double precision not null,
+    access_lifetime_ms double precision not null,
+    refresh_expires_at double precision,
+    sealed bytea not null
+  )`,
+  `create table perennial.intents (
+    ${OWNER} primary key,
+    kind text not null,
+    attempt_id text not null,
+    token_version bigint not null,
+    started_at double precision not null,
+    unsure boolean not null,
+    parked boolean not null
+  )`,
+  'create index intents_open on perennial.intents (started_at) where not parked',
+  `create table perennial.leases (
+    authorization_id ${ID} primary key,
+    owner text not null,
+    fence bigint not null,
+    expires_at timestamptz not null
+  )`,
+  `create table perennial.packs (
+    ${OWNER},
+    id text not null,
+    sealed bytea not null,
+    primary key (authorization_id, id)
+  )`,
+  `create table perennial.manifests (
+    ${OWNER},
+    key text not null,
+    sealed bytea not null,
+    primary key (authorization_id, key)
+  )`,
+  `create table perennial.changes (
+    ${OWNER},
+    cursor bigint generated always as identity,
+    at double precision not null,
+    sealed bytea not null,
+    primary key (authorization_id, cursor)
+  )`,
+  ...STORED_AS_THEY_ARE.map((table) => `alter table perennial.${table} alter column sealed set storage external`),
+  `create table perennial.receipts (
+    ${OWNER} primary key,
+    purged_at double precision not null,
+    due_at double precision,
+    reason text not null,
+    deleted jsonb not null,
+    verified boolean not null
+  )`,
+  'create table perennial.suspended_sources (source text primary key, since double precision not null)',
+  `create table perennial.audit (
+    id bigint generated always as identity primary key,
+    at double precision not null,
+    authorization_id ${ID},
+    actor text not null,
+    action text not null,
+    reason text
+  )`,
+  'create index audit_by_authorization on perennial.audit (authorization_id, id)',
+  `create function perennial.refuse_change() returns trigger language plpgsql as
+    $$ begin raise exception 'the audit trail is append-only'; end $$`,
+  `create trigger audit_is_append_only before update or delete or truncate on perennial.audit
+    for each statement execute function perennial.refuse_change()`,
+];
+
+/** Every migration there is, by name and in order. A published one never changes. */
+export const MIGRATIONS: Readonly<Record<string, Migration>> = {
+  '0001_initial': { up: (db) => runAll(db, INITIAL) },
+};
+
+// biome-ignore lint/suspicious/noExplicitAny: Kysely's own signature; a migration knows no table types.
+async function runAll(db: Kysely<any>, statements: readonly string[]): Promise<void> {
+  for (const statement of statements) await sql.raw(statement).execute(db);
+}

@@ -1,0 +1,40 @@
+import type { Kysely } from 'kysely';
+import type { Instant } from '../../core/clock.ts';
+import type { Store } from '../../core/ports/store.ts';
+import { authorizations } from './authorizations.ts';
+import { failureOf } from './failures.ts';
+import { leases } from './leases.ts';
+import { operations } from './operations.ts';
+import { purges } from './purges.ts';
+import { records } from './records.ts';
+import { createSession } from './session.ts';
+import { sweeps } from './sweeps.ts';
+import { SCHEMA, type Tables } from './tables.ts';
+import { tokens } from './tokens.ts';
+
+/** The Store port over a migrated database, whichever PostgreSQL it is. `now` dates the audit entries of moves; without it the database's clock does. */
+export function createStore({
+  database,
+  now,
+}: {
+  readonly database: Kysely<Tables>;
+  readonly now: (() => Instant) | undefined;
+}): Store {
+  const parts = { session: createSession(database.withSchema(SCHEMA)), now };
+  return {
+    ...authorizations(parts),
+    ...leases(parts),
+    ...tokens(parts),
+    ...records(parts),
+    ...sweeps(parts),
+    ...purges(parts),
+    ...operations(parts),
+    close: async () => {
+      try {
+        await database.destroy();
+      } catch (error) {
+        throw failureOf(error);
+      }
+    },
+  };
+}

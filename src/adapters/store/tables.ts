@@ -1,0 +1,101 @@
+import type { ColumnType, Generated, Kysely } from 'kysely';
+
+/** `bigint` comes as text from pg and as number or bigint from PGlite. */
+type Big = string | number | bigint;
+type BigColumn = ColumnType<Big, number, number>;
+/** Written as JSON text, read as whatever the driver parsed. */
+type JsonColumn = ColumnType<unknown, string, string>;
+type Bytes = Uint8Array;
+
+/** Instants are domain milliseconds and may be fractional under a fast clock: double precision. */
+export type AuthorizationsTable = {
+  readonly id: string;
+  readonly service: string;
+  readonly source: string;
+  readonly network: string;
+  readonly endpoint: JsonColumn;
+  readonly cadence: JsonColumn;
+  readonly usage_requested: string;
+  readonly usage: string;
+  readonly usage_reason: string;
+  readonly state: string;
+  readonly state_reason: string;
+  readonly accepted_at: number;
+  readonly authorized_at: number;
+  readonly ends_at: number | null;
+  readonly period_ms: number | null;
+  readonly next_run_at: number | null;
+  readonly purge_due_at: number | null;
+  readonly purge_reason: string | null;
+  readonly purged_at: number | null;
+  readonly fetched_at: number | null;
+  readonly last_pull_at: number | null;
+  readonly last_pull_result: string | null;
+  readonly last_pull_duration_ms: number | null;
+  readonly fresh_as_of: number | null;
+  readonly failed_runs: number;
+  readonly last_error: string | null;
+  readonly fingerprint: string | null;
+  /** Rows deleted so far, summed over the tries of a purge that a crash cut in two. */
+  readonly deleted: ColumnType<unknown, string | undefined, string>;
+};
+
+export type Tables = {
+  readonly authorizations: AuthorizationsTable;
+  readonly tokens: {
+    readonly authorization_id: string;
+    readonly version: BigColumn;
+    readonly has_refresh_token: boolean;
+    readonly access_expires_at: number;
+    readonly access_lifetime_ms: number;
+    readonly refresh_expires_at: number | null;
+    readonly sealed: Bytes;
+  };
+  readonly intents: {
+    readonly authorization_id: string;
+    readonly kind: string;
+    readonly attempt_id: string;
+    readonly token_version: BigColumn;
+    readonly started_at: number;
+    readonly unsure: boolean;
+    readonly parked: boolean;
+  };
+  readonly leases: {
+    readonly authorization_id: string;
+    readonly owner: string;
+    readonly fence: BigColumn;
+    /** The database's own clock; never read here, only compared there. */
+    readonly expires_at: Date;
+  };
+  readonly packs: { readonly authorization_id: string; readonly id: string; readonly sealed: Bytes };
+  readonly manifests: { readonly authorization_id: string; readonly key: string; readonly sealed: Bytes };
+  readonly changes: {
+    readonly authorization_id: string;
+    readonly cursor: Generated<Big>;
+    readonly at: number;
+    readonly sealed: Bytes;
+  };
+  readonly receipts: {
+    readonly authorization_id: string;
+    readonly purged_at: number;
+    readonly due_at: number | null;
+    readonly reason: string;
+    readonly deleted: JsonColumn;
+    readonly verified: boolean;
+  };
+  readonly suspended_sources: { readonly source: string; readonly since: number };
+  readonly audit: {
+    readonly id: Generated<Big>;
+    readonly at: number;
+    readonly authorization_id: string | null;
+    readonly actor: string;
+    readonly action: string;
+    readonly reason: string | null;
+  };
+};
+
+/** A connection to the tables, or a transaction on them. Always schema-qualified: see {@link SCHEMA}. */
+export type Db = Kysely<Tables>;
+
+/** Where all of our tables are; statements name it and never rely on the search path. */
+export const SCHEMA = 'perennial';

@@ -1,0 +1,41 @@
+import type { Insertable, Selectable } from 'kysely';
+import type { Intent, SealedTokens } from '../../core/ports/store.ts';
+import { INTENT_KIND_SET, member, toBytes, toNumber } from './columns.ts';
+import type { Tables } from './tables.ts';
+
+/** Sealed tokens as the columns of their row, the owner left out. */
+export function toTokenColumns(tokens: SealedTokens): Omit<Insertable<Tables['tokens']>, 'authorization_id'> {
+  return {
+    version: tokens.version,
+    has_refresh_token: tokens.hasRefreshToken,
+    access_expires_at: tokens.accessExpiresAt,
+    access_lifetime_ms: tokens.accessLifetimeMs,
+    refresh_expires_at: tokens.refreshExpiresAt,
+    sealed: tokens.sealed,
+  };
+}
+
+/** The row of an authorization's tokens as core knows it. */
+export function toTokens(row: Selectable<Tables['tokens']>): SealedTokens {
+  return {
+    version: toNumber(row.version),
+    hasRefreshToken: row.has_refresh_token,
+    accessExpiresAt: row.access_expires_at,
+    accessLifetimeMs: row.access_lifetime_ms,
+    refreshExpiresAt: row.refresh_expires_at,
+    sealed: toBytes(row.sealed),
+  };
+}
+
+/** The row of an intent as core knows it. */
+export function toIntent(row: Selectable<Tables['intents']>): Intent {
+  return {
+    authorizationId: row.authorization_id,
+    kind: member(INTENT_KIND_SET, row.kind),
+    attemptId: row.attempt_id,
+    tokenVersion: toNumber(row.token_version),
+    startedAt: row.started_at,
+    unsure: row.unsure,
+    parked: row.parked,
+  };
+}

@@ -1,0 +1,113 @@
+import { PerennialError } from '../../core/errors.ts';
+import type { CommitResult, SealedTokens, Store } from '../../core/ports/store.ts';
+import { toBytes } from './columns.ts';
+import { applyPatch, fenced, fencedBeforePurge, type Parts } from './fenced.ts';
+import type { Db } from './tables.ts';
+import { toIntent, toTokenColumns, toTokens } from './token-row.ts';
+
+type Tokens = Pick<Store, 'tokens' | 'intent' | 'openIntent' | 'parkIntent' | 'closeIntent' | 'commitTokens'>;
+
+/** Tokens and the intents to spend them. */
+export function tokens(parts: Parts): Tokens {
+  const { session } = parts;
+  return {
+    tokens: (authorizationId) =>
+      session.query(async (db) => {
+        const query = db.selectFrom('tokens').selectAll().where('authorization_id', '=', authorizationId);
+        const row = await query.executeTakeFirst();
+        return row === undefined ? null : toTokens(row);
+      }),
+    intent: (authorizationId) =>
+      session.query(async (db) => {
+        const query = db.selectFrom('intents').selectAll().where('authorization_id', '=', authorizationId);
+        const row = await query.executeTakeFirst();
+        return row === undefined ? null : toIntent(row);
+      }),
+    openIntent: ({ intent, ...fence }) =>
+      fencedBeforePurge({ session, fence }, (tx) => openIntent({ tx, authorizationId: fence.authorizationId, intent })),
+    parkIntent: ({ attemptId, ...fence }) =>
+      fenced({ session, fence }, async (tx) => {
+        await tx
+          .updateTable('intents')
+          .set({ unsure: true, parked: true })
+          .where('authorization_id', '=', fence.authorizationId)
+          .where('attempt_id', '=', attemptId)
+          .execute();
+        return 'committed';
+      }),
+    closeIntent: (fence) =>
+      fenced({ session, fence }, async (tx) => {
+        await tx.deleteFrom('intents').where('authorization_id', '=', fence.authorizationId).execute();
+        return 'committed';
+      }),
+    commitTokens: (value) => commitTokens({ parts, value }),
+  };
+}
+
+async function openIntent({
+  tx,
+  authorizationId,
+  intent,
+}: {
+  readonly tx: Db;
+  readonly authorizationId: string;
+  readonly intent: Parameters<Store['openIntent']>[0]['intent'];
+}): Promise<CommitResult> {
+  if (intent.authorizationId !== authorizationId) throw new PerennialError('internal', { field: 'intent' });
+  const columns = {
+    kind: intent.kind,
+    attempt_id: intent.attemptId,
+    token_version: intent.tokenVersion,
+    started_at: intent.startedAt,
+    unsure: intent.unsure,
+    parked: intent.parked,
+  };
+  await tx
+    .insertInto('intents')
+    .values({ authorization_id: authorizationId, ...columns })
+    .onConflict((conflict) => conflict.column('authorization_id').doUpdateSet(columns))
+    .execute();
+  return 'committed';
+}
+
+function commitTokens({
+  parts: { session, now },
+  value: { expectedVersion, tokens: next, patch, actor, ...fence },
+}: {
+  readonly parts: Parts;
+  readonly value: Parameters<Store['commitTokens']>[0];
+}): Promise<CommitResult> {
+  const { authorizationId } = fence;
+  return fencedBeforePurge({ session, fence }, async (tx, standing) => {
+    if (next.version !== expectedVersion + 1) throw new PerennialError('internal', { field: 'token version' });
+    const updated = await tx
+      .updateTable('tokens')
+      .set(toTokenColumns(next))
+      .where('authorization_id', '=', authorizationId)
+      .where('version', '=', expectedVersion)
+      .executeTakeFirst();
+    if (updated.numUpdatedRows === 0n) return wasThisOne({ tx, authorizationId, next });
+    await tx.deleteFrom('intents').where('authorization_id', '=', authorizationId).execute();
+    await applyPatch({ tx, authorizationId, standing, patch, actor, now });
+    return 'committed';
+  });
+}
+
+/** A commit whose answer was lost is offered again: the very same sealed bytes under our fence are ours, written the first time. */
+async function wasThisOne({
+  tx,
+  authorizationId,
+  next,
+}: {
+  readonly tx: Db;
+  readonly authorizationId: string;
+  readonly next: SealedTokens;
+}): Promise<CommitResult> {
+  const row = await tx
+    .selectFrom('tokens')
+    .select('sealed')
+    .where('authorization_id', '=', authorizationId)
+    .where('version', '=', next.version)
+    .executeTakeFirst();
+  return row !== undefined && Buffer.compare(toBytes(row.sealed), next.sealed) === 0 ? 'committed' : 'superseded';
+}
