@@ -57,9 +57,10 @@ function freshnessOf({
   readonly now: Instant;
 }): AuthorizationView['freshness'] {
   const kept = state === 'active' && usage === 'MULTIPLE';
+  const erased = state === 'purging' || state === 'purged';
   return {
-    asOf: isoOrNull(freshAsOf),
-    ageSeconds: freshAsOf === null ? null : Math.max(0, Math.round((now - freshAsOf) / UNITS.SECOND_MS)),
+    asOf: isoOrNull(erased ? null : freshAsOf),
+    ageSeconds: erased || freshAsOf === null ? null : Math.max(0, Math.round((now - freshAsOf) / UNITS.SECOND_MS)),
     promiseSeconds: lateAfterMs / UNITS.SECOND_MS,
     late: kept && now - (freshAsOf ?? acceptedAt) > lateAfterMs,
   };

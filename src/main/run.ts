@@ -70,7 +70,7 @@ export function startWorker({
 
 /** Listens: API, dashboard, health, metrics. */
 export async function startWeb({
-  composition: { context, queue, telemetry, intake },
+  composition: { context, backend, queue, telemetry, intake },
   environment,
 }: {
   readonly composition: Composition;
@@ -88,6 +88,7 @@ export async function startWeb({
       queues: [...queue.queues.values()],
       auth: dashboardAuthOf(environment),
       writable: environment.DASHBOARD_WRITABLE,
+      workersKnown: backend.kind !== 'embedded',
     },
     host: environment.HOST,
     port: environment.PORT,

@@ -8,7 +8,7 @@ import {
 } from 'bullmq';
 import { PerennialError } from '../../core/errors.ts';
 import { LIMITS } from '../../core/limits.ts';
-import type { QueueName } from '../../core/ports/queue.ts';
+import { QUEUES, type QueueName } from '../../core/ports/queue.ts';
 import { startEmbeddedQueueDatabase } from './embedded.ts';
 import { assertRedisKeeps } from './redis-policy.ts';
 
@@ -56,10 +56,14 @@ const POSTGRES_POOL_SIZE = 2;
 /** How long a producer waits for a connection to Redis before it says that Redis is away. */
 const REDIS_CONNECT_TIMEOUT_MS = 2_000;
 
-const WORKER_SETTINGS = {
-  removeOnComplete: { count: 0 },
-  removeOnFail: { count: LIMITS.keepFailedJobs, age: LIMITS.keepFailedAgeS },
-} as const;
+const KEEP_FAILED = { count: LIMITS.keepFailedJobs, age: LIMITS.keepFailedAgeS };
+
+/** What finished jobs the on-call engineer finds. A purge leaves no job behind, because its own would name what was erased. */
+const keepOf = (name: QueueName) => ({
+  removeOnComplete:
+    name === 'purge' ? { count: 0 } : { count: LIMITS.keepCompletedJobs, age: LIMITS.keepCompletedAgeS },
+  removeOnFail: KEEP_FAILED,
+});
 
 const QUEUE_SETTINGS = { streams: { events: { maxLen: LIMITS.keepQueueEvents } } } as const;
 
@@ -96,7 +100,7 @@ async function openRedis({ url, prefix }: { readonly url: string; readonly prefi
         connection: consumer,
         prefix,
         concurrency,
-        ...WORKER_SETTINGS,
+        ...keepOf(name),
       }),
     close: async () => {},
   };
@@ -109,18 +113,19 @@ async function openPostgres({
   readonly place: Exclude<QueuePlace, { readonly kind: 'redis' }>;
   readonly prefix: string;
 }): Promise<QueueBackend> {
-  const embedded = place.kind === 'embedded' ? await startEmbeddedQueueDatabase({ dataDir: place.dataDir }) : null;
+  const schema = `bullmq_${prefix.replaceAll('-', '_')}`;
+  const embedded =
+    place.kind === 'embedded' ? await startEmbeddedQueueDatabase({ dataDir: place.dataDir, schema }) : null;
   const where = embedded === null && place.kind === 'postgres' ? { connectionString: place.url } : embedded?.connection;
   if (where === undefined) throw new PerennialError('queue_unreachable');
-  const connection = { ...where, max: POSTGRES_POOL_SIZE };
+  const connection = { ...where, schema, max: POSTGRES_POOL_SIZE };
   const classes = withBackend(createPostgresBackend);
-  await migrate(new classes.Queue<Payload, void>(prefix, { connection: { ...connection, migrate: true } }));
-  const named = (name: QueueName) => `${prefix}.${name}`;
+  await migrate(new classes.Queue<Payload, void>(QUEUES[0], { connection: { ...connection, migrate: true } }));
   return {
     kind: place.kind,
-    createQueue: (name) => new classes.Queue<Payload, void>(named(name), { connection, ...QUEUE_SETTINGS }),
+    createQueue: (name) => new classes.Queue<Payload, void>(name, { connection, ...QUEUE_SETTINGS }),
     createWorker: (name, processor, { concurrency }) =>
-      new classes.Worker<Payload, void>(named(name), processor, { connection, concurrency, ...WORKER_SETTINGS }),
+      new classes.Worker<Payload, void>(name, processor, { connection, concurrency, ...keepOf(name) }),
     close: async () => embedded?.close(),
   };
 }

@@ -21,16 +21,19 @@ type Connection = {
  */
 export async function startEmbeddedQueueDatabase({
   dataDir,
+  schema,
 }: {
   readonly dataDir: string;
+  /** BullMQ's tables; made first and set as the search path, since all of BullMQ's connections share one session. */
+  readonly schema: string;
 }): Promise<{ readonly connection: Connection; readonly close: () => Promise<void> }> {
   const directory = join(dataDir, 'queue');
   await mkdir(directory, { recursive: true, mode: 0o700 });
   const socketDirectory = await mkdtemp(join(tmpdir(), 'perennial-'));
   try {
     const db = await PGlite.create(directory);
-    await db.exec('CREATE SCHEMA IF NOT EXISTS bullmq');
-    await db.exec('ALTER DATABASE postgres SET search_path TO bullmq, public; SET search_path TO bullmq, public');
+    await db.exec(`CREATE SCHEMA IF NOT EXISTS ${schema}`);
+    await db.exec(`ALTER DATABASE postgres SET search_path TO ${schema}, public; SET search_path TO ${schema}, public`);
     const server = new PGLiteSocketServer({
       db,
       path: join(socketDirectory, '.s.PGSQL.5432'),

@@ -156,7 +156,7 @@ async function removeRuns({
   readonly queue: AnyQueue;
   readonly authorizationId: string;
 }): Promise<void> {
-  const runs = await queue.getJobs(['failed', 'delayed', 'waiting'], 0, LIMITS.keepFailedJobs);
+  const runs = await queue.getJobs(['failed', 'completed', 'delayed', 'waiting'], 0, LIMITS.keepFailedJobs);
   for (const job of runs) {
     if (job?.data['authorizationId'] === authorizationId) await job.remove().catch(() => {});
   }

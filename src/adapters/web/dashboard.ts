@@ -37,6 +37,8 @@ export type DashboardOptions = {
   readonly queues: readonly { readonly name: string }[];
   readonly auth: DashboardAuth;
   readonly writable: boolean;
+  /** False where the backend cannot tell who takes its jobs (one embedded session): the page then says nothing, rather than "no workers". */
+  readonly workersKnown?: boolean;
 };
 
 /**
@@ -54,10 +56,10 @@ export function registerDashboard({
   readonly host: string;
   readonly log: Log;
 }): void {
-  const { auth, writable } = dashboard;
+  const { auth, writable, workersKnown = true } = dashboard;
   assertGuarded({ auth, host });
   const queues = dashboard.queues.map(asQueue);
-  const board = makeBoard({ queues, writable, log });
+  const board = makeBoard({ queues, writable, workersKnown, log });
   app.register(
     async (scope) => {
       scope.addHook('onRequest', dashboardGuard({ auth, writable, log }));
@@ -81,15 +83,17 @@ function asQueue(queue: { readonly name: string }): Queue {
 function makeBoard({
   queues,
   writable,
+  workersKnown,
   log,
 }: {
   readonly queues: readonly Queue[];
   readonly writable: boolean;
+  readonly workersKnown: boolean;
   readonly log: Log;
 }): FastifyAdapter {
   const serverAdapter = new FastifyAdapter().setBasePath(BASE_PATH);
   createBullBoard({
-    queues: queues.map((queue) => adapterOf({ queue, writable })),
+    queues: queues.map((queue) => adapterOf({ queue, writable, workersKnown })),
     serverAdapter,
     options: {
       uiConfig: {
@@ -117,12 +121,21 @@ function statusOf(error: Error): HTTPStatus {
   return typeof status === 'number' && status >= 400 && status < 500 ? 400 : 500;
 }
 
-function adapterOf({ queue, writable }: { readonly queue: Queue; readonly writable: boolean }): BullMQAdapter {
+function adapterOf({
+  queue,
+  writable,
+  workersKnown,
+}: {
+  readonly queue: Queue;
+  readonly writable: boolean;
+  readonly workersKnown: boolean;
+}): BullMQAdapter {
   const description = Object.entries(DESCRIPTIONS).find(([name]) => name === queue.name)?.[1] ?? '';
   const adapter = new BullMQAdapter(queue, { readOnlyMode: !writable, allowRetries: writable, description });
   adapter.setFormatter('data', shownData);
   adapter.setFormatter('returnValue', () => null);
   adapter.setFormatter('progress', (progress: unknown) => (typeof progress === 'number' ? progress : 0));
+  if (!workersKnown) adapter.getWorkers = async () => null;
   return adapter;
 }
 
