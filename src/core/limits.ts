@@ -34,6 +34,8 @@ export const LIMITS = {
   syncingRetryMs: 3 * SECOND_MS,
   /** What we wait when a 429 says "throttled" and names no time. */
   throttledRetryMs: MINUTE_MS,
+  /** A suspended source gets one try this often, so that a mended key is noticed without a restart. */
+  sourceProbeEveryMs: 15 * MINUTE_MS,
   /** A pull that has pages already waits this long in place rather than begin again; longer waits, and first pages, go back to the queue. */
   waitInPlaceWallMs: 30 * SECOND_MS,
   /** Such waits in one pull: at 30 s each a quarter of an hour of a worker's place. */
@@ -56,8 +58,10 @@ export const LIMITS = {
   sweepEveryMs: SECOND_MS,
   /** Rows one sweep takes on; the next sweep takes the next ones. */
   sweepBatch: 200,
+  /** The gauge of overdue purges counts no further: beyond it the alarm is the same. */
+  overdueCountMax: 1_000,
   /** A run this much later than planned is repaired by the sweep; BullMQ itself is late by seconds, not minutes. */
-  overdueGraceMs: 2 * MINUTE_MS,
+  overdueGraceMs: MINUTE_MS,
   /** Tries with the same refresh token while the outcome is unsure, before the job is put back for later. */
   refreshTriesPerRun: 3,
   /** How long a granted pair is held in memory and offered again while the store is away: losing it loses the patient. */

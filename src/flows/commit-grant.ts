@@ -34,6 +34,8 @@ export async function commitGrant({
   const patch = patchOf({ work, grant, sentAt, next });
   const value = { ...held.fence, expectedVersion: tokens.version, tokens: next, patch, actor: WORKER_ACTOR };
   const result = await insistently({ work, write: () => context.store.commitTokens(value) });
+  // Granting is the proof that the source takes our credentials again.
+  if (result === 'committed') await context.store.resumeSource(work.source.name);
   return result === 'committed' ? { kind: 'committed', tokens: next, patch } : { kind: 'superseded' };
 }
 

@@ -80,7 +80,8 @@ async function prepare({
   if (source === undefined) throw new PerennialError('unknown_source');
   const key = await context.vault.open(authorizationId);
   const work = { context, held, authorization, source, key };
-  const suspended = await context.store.suspendedSources();
+  const refusedAfter = context.clock.now() - LIMITS.sourceProbeEveryMs;
+  const suspended = await context.store.suspendedSources({ refusedAfter });
   if (suspended.includes(source.name)) {
     return notNow(await putBack({ work, code: 'source_refused_us', afterMs: null }));
   }

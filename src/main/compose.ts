@@ -17,6 +17,7 @@ import type { Keyring } from '../adapters/vault/keyring.ts';
 import { openPostgresVault } from '../adapters/vault/postgres.ts';
 import { cadenceSchema, type Environment, readJsonSetting } from '../config.ts';
 import { PerennialError } from '../core/errors.ts';
+import { LIMITS, UNITS } from '../core/limits.ts';
 import type { Clock } from '../core/ports/clock.ts';
 import type { Store } from '../core/ports/store.ts';
 import type { Vault } from '../core/ports/vault.ts';
@@ -69,7 +70,7 @@ async function open({
   const sourcesConfig = readSources(environment);
   const cadence = readJsonSetting({ name: 'CADENCE_FILE', file: environment.CADENCE_FILE, schema: cadenceSchema });
   const dataDir = resolve(environment.DATA_DIR);
-  const store = await openStore({ environment, dataDir, onClose });
+  const store = await openStore({ environment, dataDir, now: clock.now, onClose });
   onClose(store.close);
   const vault = await openVault({ environment, dataDir, keyring });
   onClose(vault.close);
@@ -119,17 +120,18 @@ function readSources(environment: Environment): SourcesConfig {
 async function openStore({
   environment,
   dataDir,
+  now,
   onClose,
 }: {
   readonly environment: Environment;
   readonly dataDir: string;
+  readonly now: Clock['now'];
   readonly onClose: (closer: () => Promise<void>) => void;
 }): Promise<Store> {
-  const embedsSomething = environment.DATABASE_URL === undefined;
-  if (embedsSomething) onClose((await lockDataDir({ dataDir, pid: process.pid })).release);
-  return environment.DATABASE_URL === undefined
-    ? openEmbeddedStore({ dataDir })
-    : openPostgresStore({ databaseUrl: environment.DATABASE_URL, poolSize: STORE_POOL_SIZE });
+  const { DATABASE_URL: databaseUrl } = environment;
+  if (databaseUrl !== undefined) return openPostgresStore({ databaseUrl, poolSize: STORE_POOL_SIZE, now });
+  onClose((await lockDataDir({ dataDir, pid: process.pid })).release);
+  return openEmbeddedStore({ dataDir, now });
 }
 
 function openVault({
@@ -172,11 +174,13 @@ function gaugesOf({
     const counts = await Promise.all(
       [...queue.queues].map(async ([name, one]) => [name, await one.getJobCounts()] as const),
     );
-    const overdue = await store.duePurges({ now: clock.now(), limit: 1_000 });
+    const overdue = await store.duePurges({ now: clock.now(), limit: LIMITS.overdueCountMax });
+    const oldest = await store.oldestFreshAsOf();
     return {
       authorizationsByState: await store.countByState(),
       queueJobs: Object.fromEntries(counts),
       purgesOverdue: overdue.length,
+      oldestRecordAgeSeconds: oldest === null ? 0 : Math.max(0, clock.now() - oldest) / UNITS.SECOND_MS,
     };
   };
 }

@@ -30,7 +30,7 @@ export async function runProcess({ parts }: { readonly parts: readonly ('worker'
   });
   try {
     if (parts.includes('web')) running.push(await startWeb({ composition, environment }));
-    if (parts.includes('worker')) running.push(startWorker({ composition, environment }));
+    if (parts.includes('worker')) running.push(await startWorker({ composition, environment }));
   } catch (error) {
     await stopAll();
     throw error instanceof PerennialError ? error : new PerennialError('internal');

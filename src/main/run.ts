@@ -22,17 +22,18 @@ export type Running = { readonly stop: () => Promise<void> };
 /** How long after the cap a cancelled job may take to put itself back. */
 const CANCEL_CAP_MS = 2_000;
 
-/** Takes jobs from every queue, and sweeps. */
-export function startWorker({
+/** Takes jobs from every queue, and sweeps. Sources that were suspended are tried again, since a restart may have brought a mended key. */
+export async function startWorker({
   composition: { context, backend, intake },
   environment,
 }: {
   readonly composition: Composition;
   readonly environment: Environment;
-}): Running {
+}): Promise<Running> {
   const stopping = new AbortController();
   const cancelling = new AbortController();
   const { clock, log, metrics } = context;
+  for (const source of await context.store.suspendedSources()) await context.store.resumeSource(source);
   const service = createService(context);
   const open = createOpener({ privateJwks: intake.privateJwks });
   const consumers = consume({

@@ -23,8 +23,8 @@ export const limits = {
   lockTouchEveryMs: 10 * SECOND_MS,
   /** A lock of another host whose holder missed this many touches is stale; of our own host, the process list tells. */
   lockTouchesMissed: 6,
-  /** Tries to take over a stale lock while others do the same. */
-  lockTries: 5,
+  /** Tries while others take and release the same lock; one suffices unless they do so at this very moment. */
+  lockTries: 10,
   /** A lock file is some hundred bytes of JSON. */
   lockMaxBytes: 4_096,
 } as const;

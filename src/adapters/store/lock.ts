@@ -1,5 +1,5 @@
-import { randomBytes } from 'node:crypto';
-import { type FileHandle, link, mkdir, open, readFile, rename, stat, unlink } from 'node:fs/promises';
+import { createHash, randomBytes } from 'node:crypto';
+import { type FileHandle, link, mkdir, open, readFile, stat, unlink } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { z } from 'zod';
@@ -12,9 +12,13 @@ type Holder = z.infer<typeof holderSchema>;
 /** What was found under the lock's name; a holder of null wrote something that is not ours. */
 type Found = { readonly text: string; readonly holder: Holder | null; readonly touchedAt: number };
 
+const CLAIM_CHARS = 16;
+/** `pid (name) state ...` of a process that is dead and waits for its parent; the name may hold anything. */
+const ZOMBIE = /\) [ZX] [^)]*$/;
+
 export type DataDirLock = { readonly release: () => Promise<void> };
 
-/** Tokens of the locks that this process holds: in a container, a process that died had the same pid as its successor has. */
+/** Tokens of the locks that this process holds or asks for: in a container, a process that died had the same pid as its successor has. */
 const heldHere = new Set<string>();
 
 /**
@@ -37,28 +41,60 @@ export async function lockDataDir({
   }
 }
 
-/** The lock comes into being with its content, by linking a finished draft: nobody ever reads half of it. */
+type Asker = { readonly draft: string; readonly pid: number; readonly now: number };
+
 async function take({ file, pid }: { readonly file: string; readonly pid: number }): Promise<DataDirLock> {
   const token = randomBytes(16).toString('hex');
   const draft = `${file}.${token}`;
   const text = JSON.stringify({ pid, host: hostname(), token } satisfies Holder);
   const handle = await open(draft, 'wx', 0o600);
+  heldHere.add(token);
   try {
     await handle.write(text, 0);
     const { mtimeMs: now } = await handle.stat();
-    for (let tries = 0; tries < limits.lockTries; tries += 1) {
-      if (await done(link(draft, file), 'EEXIST')) return hold({ file, text, token, handle });
-      const found = await look(file);
-      if (found === null) continue;
-      if (isHeld({ found, pid, now })) break;
-      await removeStale({ file, found, aside: `${draft}.stale` });
-    }
+    if (await acquire({ file, asker: { draft, pid, now } })) return hold({ file, text, token, handle });
     throw new PerennialError('data_dir_in_use', { field: 'DATA_DIR' });
   } catch (error) {
+    heldHere.delete(token);
     await handle.close();
     throw error;
   } finally {
     await unlink(draft);
+  }
+}
+
+/** A lock comes into being with its content, by linking a finished draft: nobody ever reads half of it. */
+async function acquire({ file, asker }: { readonly file: string; readonly asker: Asker }): Promise<boolean> {
+  for (let tries = 0; tries < limits.lockTries; tries += 1) {
+    if (await done(link(asker.draft, file), 'EEXIST')) return true;
+    const found = await look(file);
+    if (found === null) continue;
+    if ((await isHeld({ found, asker })) || !(await removeStale({ file, found, asker }))) return false;
+  }
+  return false;
+}
+
+/**
+ * Removes a stale lock, unless another asker is about to. Only who holds the claim named after a lock's content may remove that lock, so nobody
+ * removes the live one that came into its place. A claim is a lock like any other: one that a crash left behind is stale too.
+ */
+async function removeStale({
+  file,
+  found,
+  asker,
+}: {
+  readonly file: string;
+  readonly found: Found;
+  readonly asker: Asker;
+}): Promise<boolean> {
+  const claim = `${file}.${createHash('sha256').update(found.text).digest('hex').slice(0, CLAIM_CHARS)}`;
+  if (!(await acquire({ file: claim, asker }))) return false;
+  try {
+    const still = await look(file);
+    if (still?.text === found.text && !(await isHeld({ found: still, asker }))) await unlink(file);
+    return true;
+  } finally {
+    await unlink(claim);
   }
 }
 
@@ -73,7 +109,6 @@ function hold({
   readonly token: string;
   readonly handle: FileHandle;
 }): DataDirLock {
-  heldHere.add(token);
   // The same bytes over themselves: a new modification time by the file system's clock.
   const touching = setInterval(() => {
     handle.write(text, 0).catch(() => undefined);
@@ -109,42 +144,28 @@ function parseHolder(text: string): Holder | null {
   }
 }
 
-function isHeld({
+async function isHeld({
   found: { holder, touchedAt },
-  pid,
-  now,
+  asker: { pid, now },
 }: {
   readonly found: Found;
-  readonly pid: number;
-  readonly now: number;
-}): boolean {
+  readonly asker: Asker;
+}): Promise<boolean> {
   if (holder === null || holder.host !== hostname()) {
     return now - touchedAt < limits.lockTouchEveryMs * limits.lockTouchesMissed;
   }
   return holder.pid === pid ? heldHere.has(holder.token) : isRunning(holder.pid);
 }
 
-function isRunning(pid: number): boolean {
+async function isRunning(pid: number): Promise<boolean> {
   try {
-    return process.kill(pid, 0);
+    process.kill(pid, 0);
   } catch (error) {
     return !hasCode(error, 'ESRCH');
   }
-}
-
-/** Moves the stale lock away first: if another process took over meanwhile, what was moved is its live one and is put back. */
-async function removeStale({
-  file,
-  found,
-  aside,
-}: {
-  readonly file: string;
-  readonly found: Found;
-  readonly aside: string;
-}): Promise<void> {
-  if (!(await done(rename(file, aside), 'ENOENT'))) return;
-  if ((await readFile(aside, 'utf8')) !== found.text) await done(link(aside, file), 'EEXIST');
-  await unlink(aside);
+  // Killed but not yet buried by its parent: in a container without an init that can take forever. Elsewhere than on Linux there is no such file.
+  const status = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '');
+  return !ZOMBIE.test(status);
 }
 
 /** Whether it was done; false when it failed in the one expected way. */

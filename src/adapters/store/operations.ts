@@ -19,16 +19,17 @@ export function operations({ session }: Parts): Operations {
         await db
           .insertInto('suspended_sources')
           .values({ source, since: at })
-          .onConflict((conflict) => conflict.column('source').doNothing())
+          .onConflict((conflict) => conflict.column('source').doUpdateSet({ since: at }))
           .execute();
       }),
     resumeSource: (source) =>
       session.query(async (db) => {
         await db.deleteFrom('suspended_sources').where('source', '=', source).execute();
       }),
-    suspendedSources: () =>
+    suspendedSources: (query) =>
       session.query(async (db) => {
-        const rows = await db.selectFrom('suspended_sources').select('source').orderBy('source').execute();
+        const all = db.selectFrom('suspended_sources').select('source').orderBy('source');
+        const rows = await (query === undefined ? all : all.where('since', '>', query.refusedAfter)).execute();
         return rows.map(({ source }) => source);
       }),
     appendAudit: ({ at, authorizationId, actor, action, reason }) =>

@@ -4,7 +4,9 @@ import { toAuthorization } from './authorization-row.ts';
 import type { Parts } from './fenced.ts';
 
 /** What the sweep asks for: all that should have happened and did not. */
-export function sweeps({ session }: Parts): Pick<Store, 'duePurges' | 'orphanIntents' | 'overdueRuns'> {
+export function sweeps({
+  session,
+}: Parts): Pick<Store, 'duePurges' | 'orphanIntents' | 'overdueRuns' | 'oldestFreshAsOf'> {
   return {
     duePurges: ({ now, limit }) =>
       session.query(async (db) => {
@@ -40,6 +42,19 @@ export function sweeps({ session }: Parts): Pick<Store, 'duePurges' | 'orphanInt
           .limit(limit)
           .execute();
         return rows.map(toAuthorization);
+      }),
+    oldestFreshAsOf: () =>
+      session.query(async (db) => {
+        const oldest = await db
+          .selectFrom('authorizations')
+          .select('fresh_as_of')
+          .where('state', '=', 'active')
+          .where('usage', '=', 'MULTIPLE')
+          .where('fresh_as_of', 'is not', null)
+          .orderBy('fresh_as_of')
+          .limit(1)
+          .executeTakeFirst();
+        return oldest?.fresh_as_of ?? null;
       }),
   };
 }

@@ -156,6 +156,8 @@ export type Store = {
     readonly before: Instant;
     readonly limit: number;
   }) => Promise<readonly Authorization[]>;
+  /** As of when the stalest records are that a standing authorization keeps; null when there are none. */
+  readonly oldestFreshAsOf: () => Promise<Instant | null>;
   /** Fenced. Deletes all rows but the authorization's own, which keeps no health data, and says how many. */
   readonly deleteRows: (value: Fence) => Promise<Receipt['deleted'] | 'superseded'>;
   readonly finishPurge: (value: Fence & { readonly receipt: Receipt; readonly actor: string }) => Promise<CommitResult>;
@@ -163,7 +165,8 @@ export type Store = {
 
   readonly suspendSource: (value: { readonly source: string; readonly at: Instant }) => Promise<void>;
   readonly resumeSource: (source: string) => Promise<void>;
-  readonly suspendedSources: () => Promise<readonly string[]>;
+  /** Sources that refused our client credentials; with a query only those whose last refusal came after that instant. */
+  readonly suspendedSources: (query?: { readonly refusedAfter: Instant }) => Promise<readonly string[]>;
   readonly appendAudit: (entry: AuditEntry) => Promise<void>;
   readonly auditOf: (authorizationId: string) => Promise<readonly AuditEntry[]>;
 };

@@ -1,0 +1,33 @@
+import { afterAll, beforeAll, describe } from 'vitest';
+import { authorizationsContract } from './store/authorizations.ts';
+import { fencesContract } from './store/fences.ts';
+import { leasesContract } from './store/leases.ts';
+import { operationsContract } from './store/operations.ts';
+import { purgesContract } from './store/purges.ts';
+import { recordsContract } from './store/records.ts';
+import type { OpenedStore } from './store/samples.ts';
+import { tokensContract } from './store/tokens.ts';
+
+/** What every implementation of the Store port promises. One store serves the whole suite; each test has ids of its own. */
+export function storeContract(name: string, open: () => Promise<OpenedStore>): void {
+  describe(name, () => {
+    let opened: OpenedStore | null = null;
+    const use = (): OpenedStore => {
+      if (opened === null) throw new Error('the store is not open');
+      return opened;
+    };
+    beforeAll(async () => {
+      opened = await open();
+    });
+    afterAll(async () => {
+      await opened?.close();
+    });
+    authorizationsContract(use);
+    leasesContract(use);
+    fencesContract(use);
+    tokensContract(use);
+    recordsContract(use);
+    purgesContract(use);
+    operationsContract(use);
+  });
+}

@@ -1,0 +1,86 @@
+import { rm } from 'node:fs/promises';
+import { postgresForTests, type Sql, type TestPostgres, temporaryFolder } from './databases.ts';
+import { dropPrefix, findRedis, randomPrefix } from './real-redis.ts';
+
+/** Where one system of a test keeps its things: settings for it, and what to look at and clear away afterwards. */
+export type Place = {
+  readonly settings: Readonly<Record<string, string>>;
+  readonly dataDir: string;
+  /** The database's own side door; null where the store is embedded. */
+  readonly sql: Sql | null;
+  readonly redis: { readonly url: string; readonly prefix: string } | null;
+  readonly close: () => Promise<void>;
+};
+
+/** What answers on this machine. */
+export type Services = { readonly postgres: TestPostgres | null; readonly redisUrl: string | null };
+
+/** Why the suites on real services do not run, for their name; the empty string when they do. */
+export function missingOf({ postgres, redisUrl }: Services): string {
+  if (process.env['PERENNIAL_EMBEDDED_ONLY'] === '1') return 'SKIPPED: PERENNIAL_EMBEDDED_ONLY=1';
+  const missing = [postgres === null ? 'POSTGRES' : '', redisUrl === null ? 'REDIS' : ''].filter((name) => name !== '');
+  return missing.length === 0 ? '' : `SKIPPED: NO ${missing.join(' AND NO ')} ON 127.0.0.1`;
+}
+
+/** Looks for Redis and Postgres. @throws Error where PERENNIAL_REQUIRE_SERVICES=1 and one is missing. */
+export async function findServices(): Promise<Services> {
+  if (process.env['PERENNIAL_EMBEDDED_ONLY'] === '1') return { postgres: null, redisUrl: null };
+  const [postgres, redis] = await Promise.all([postgresForTests(), findRedis()]);
+  if (!redis.answers && process.env['PERENNIAL_REQUIRE_SERVICES'] === '1') {
+    throw new Error('PERENNIAL_REQUIRE_SERVICES=1, but no Redis answers');
+  }
+  return { postgres, redisUrl: redis.answers ? redis.url : null };
+}
+
+export async function embeddedPlace(): Promise<Place> {
+  const folder = await temporaryFolder();
+  const settings = { DATA_DIR: folder.path };
+  return { settings, dataDir: folder.path, sql: null, redis: null, close: () => remove(folder.path) };
+}
+
+export async function postgresPlace(postgres: TestPostgres): Promise<Place> {
+  const folder = await temporaryFolder();
+  const database = await postgres.createDatabase();
+  return {
+    settings: { DATA_DIR: folder.path, DATABASE_URL: database.databaseUrl },
+    dataDir: folder.path,
+    sql: database.sql,
+    redis: null,
+    close: async () => {
+      await database.drop();
+      await remove(folder.path);
+    },
+  };
+}
+
+/** The production's places: Redis, Postgres, and a database of their own for the data keys. */
+export async function productionPlace({
+  postgres,
+  redisUrl,
+}: {
+  readonly postgres: TestPostgres;
+  readonly redisUrl: string;
+}): Promise<Place> {
+  const main = await postgresPlace(postgres);
+  const keys = await postgres.createDatabase();
+  const prefix = randomPrefix();
+  return {
+    ...main,
+    settings: {
+      ...main.settings,
+      REDIS_URL: redisUrl,
+      QUEUE_PREFIX: prefix,
+      KEY_DATABASE_URL: keys.databaseUrl,
+    },
+    redis: { url: redisUrl, prefix },
+    close: async () => {
+      await main.close();
+      await keys.drop();
+      await dropPrefix(redisUrl, prefix);
+    },
+  };
+}
+
+function remove(path: string): Promise<void> {
+  return rm(path, { recursive: true, force: true, maxRetries: 3 });
+}

@@ -1,0 +1,137 @@
+import { randomBytes } from 'node:crypto';
+import { readEnvironment } from '../../src/config.ts';
+import type { Service } from '../../src/contract/service.ts';
+import type { AuthorizationRequest, AuthorizationView } from '../../src/contract/wire.ts';
+import { QUEUES, type QueueName } from '../../src/core/ports/queue.ts';
+import type { Context } from '../../src/flows/context.ts';
+import { createService } from '../../src/flows/serve.ts';
+import { type OpenTokens, openTokens } from '../../src/flows/token-vault.ts';
+import { compose } from '../../src/main/compose.ts';
+import { startWorker } from '../../src/main/run.ts';
+import type { Place } from './system-places.ts';
+import { until } from './until.ts';
+import { sourcesOf, type World } from './world.ts';
+
+const ACTOR = 'test';
+
+/** What one queue holds of an authorization. */
+export type QueuedJob = { readonly queue: QueueName; readonly state: string; readonly delayMs: number };
+
+/** A whole Perennial in this process, as `perennial start` composes it, without the web. */
+export type System = {
+  readonly place: Place;
+  readonly context: Context;
+  readonly service: Service;
+  readonly accept: (request: AuthorizationRequest) => Promise<AuthorizationView>;
+  readonly status: (id: string) => Promise<AuthorizationView>;
+  /** Waits until the authorization is as `fits` says. */
+  readonly reaches: (
+    id: string,
+    what: string,
+    fits: (view: AuthorizationView) => boolean,
+    capMs?: number,
+  ) => Promise<AuthorizationView>;
+  /** Waits for a pull that began after now and ended complete. */
+  readonly pulledAgain: (id: string) => Promise<AuthorizationView>;
+  /** The stored records, a line each, in the order in which the sandbox lists its own. */
+  readonly records: (id: string) => Promise<readonly string[]>;
+  /** All changes so far, per kind, as `Type/id`. */
+  readonly changes: (id: string) => Promise<Readonly<Record<'added' | 'modified' | 'removed', readonly string[]>>>;
+  readonly tokens: (id: string) => Promise<OpenTokens>;
+  readonly jobsOf: (id: string) => Promise<readonly QueuedJob[]>;
+  readonly purge: (id: string) => Promise<AuthorizationView>;
+  readonly stop: () => Promise<void>;
+};
+
+/** Composes and starts a worker at `place` that talks to `world`. */
+export async function startSystem({ place, world }: { readonly place: Place; readonly world: World }): Promise<System> {
+  const environment = readEnvironment({
+    ...place.settings,
+    ...world.rate,
+    ENCRYPTION_KEYS: `test:${randomBytes(32).toString('base64')}`,
+    SOURCES: sourcesOf(world),
+    LOG_LEVEL: process.env['TEST_LOG_LEVEL'] ?? 'silent',
+    WORKER_CONCURRENCY: '40',
+  });
+  const composition = await compose(environment);
+  const { context, queue } = composition;
+  const service = createService(context);
+  const worker = await startWorker({ composition, environment });
+  const status = (id: string) => service.status(id);
+  const reaches: System['reaches'] = (id, what, fits, capMs) =>
+    until(`${id}: ${what}`, () => status(id), fits, capMs === undefined ? {} : { capMs });
+  return {
+    place,
+    context,
+    service,
+    accept: async (request) => (await service.accept({ request, actor: ACTOR })).authorization,
+    status,
+    reaches,
+    pulledAgain: async (id) => {
+      const from = world.clock.now();
+      return reaches(id, 'pulled again', ({ lastPull }) => lastPull !== null && isAfter(lastPull, from));
+    },
+    records: async (id) => {
+      const lines: string[] = [];
+      for await (const bytes of await service.records({ id, actor: ACTOR })) lines.push(Buffer.from(bytes).toString());
+      return sorted(lines);
+    },
+    changes: async (id) => changesOf(service, id),
+    tokens: async (id) => {
+      const row = await context.store.tokens(id);
+      if (row === null) throw new Error(`no tokens of ${id}`);
+      return openTokens({ key: await context.vault.open(id), row });
+    },
+    jobsOf: (id) => jobsOf({ queues: queue.queues, id }),
+    purge: (id) => service.requestPurge({ id, actor: ACTOR }),
+    stop: async () => {
+      await worker.stop();
+      await composition.close();
+    },
+  };
+}
+
+function isAfter({ at, result }: NonNullable<AuthorizationView['lastPull']>, from: number): boolean {
+  return result === 'complete' && Date.parse(at) >= Math.floor(from);
+}
+
+async function changesOf(service: Service, id: string): Promise<Record<'added' | 'modified' | 'removed', string[]>> {
+  const found: Record<'added' | 'modified' | 'removed', string[]> = { added: [], modified: [], removed: [] };
+  for (const change of await service.changes({ id, actor: ACTOR, after: 0, limit: 500 })) {
+    for (const kind of ['added', 'modified', 'removed'] as const) {
+      found[kind].push(...change[kind].map((resource) => `${change.resourceType}/${resource}`));
+    }
+  }
+  return found;
+}
+
+async function jobsOf({
+  queues,
+  id,
+}: {
+  readonly queues: Awaited<ReturnType<typeof compose>>['queue']['queues'];
+  readonly id: string;
+}): Promise<readonly QueuedJob[]> {
+  const found: QueuedJob[] = [];
+  for (const queue of QUEUES) {
+    const jobs = (await queues.get(queue)?.getJobs()) ?? [];
+    for (const job of jobs) {
+      if (job?.data['authorizationId'] !== id) continue;
+      const state = await job.getState();
+      found.push({ queue, state, delayMs: job.delay });
+    }
+  }
+  return found;
+}
+
+/** By type and id, as the sandbox sorts. */
+function sorted(lines: readonly string[]): readonly string[] {
+  const keyed = lines.map((line) => [keyOf(line), line] as const);
+  return keyed.sort(([left], [right]) => (left < right ? -1 : 1)).map(([, line]) => line);
+}
+
+function keyOf(line: string): string {
+  const resource: unknown = JSON.parse(line);
+  if (typeof resource !== 'object' || resource === null) throw new Error('not a resource');
+  return `${String(Reflect.get(resource, 'resourceType'))}/${String(Reflect.get(resource, 'id'))}`;
+}
