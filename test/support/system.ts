@@ -13,6 +13,7 @@ import { until } from './until.ts';
 import { sourcesOf, type World } from './world.ts';
 
 const ACTOR = 'test';
+const ASK_EVERY_MS = 150;
 
 /** What one queue holds of an authorization. */
 export type QueuedJob = { readonly queue: QueueName; readonly state: string; readonly delayMs: number };
@@ -33,12 +34,17 @@ export type System = {
   ) => Promise<AuthorizationView>;
   /** Waits for a pull that began after now and ended complete. */
   readonly pulledAgain: (id: string) => Promise<AuthorizationView>;
+  /** Asks for a pull until one that began after now has ended as `result` says: a run that is just ending swallows the first asking. */
+  readonly pull: (id: string, result?: 'complete' | 'partial') => Promise<AuthorizationView>;
   /** The stored records, a line each, in the order in which the sandbox lists its own. */
   readonly records: (id: string) => Promise<readonly string[]>;
   /** All changes so far, per kind, as `Type/id`. */
   readonly changes: (id: string) => Promise<Readonly<Record<'added' | 'modified' | 'removed', readonly string[]>>>;
   readonly tokens: (id: string) => Promise<OpenTokens>;
+  /** The jobs that name it and are still to run, or failed. */
   readonly jobsOf: (id: string) => Promise<readonly QueuedJob[]>;
+  /** All that the queue knows of it, jobs that ran well included. */
+  readonly tracesOf: (id: string) => Promise<readonly QueuedJob[]>;
   readonly purge: (id: string) => Promise<AuthorizationView>;
   readonly stop: () => Promise<void>;
 };
@@ -67,9 +73,14 @@ export async function startSystem({ place, world }: { readonly place: Place; rea
     accept: async (request) => (await service.accept({ request, actor: ACTOR })).authorization,
     status,
     reaches,
-    pulledAgain: async (id) => {
-      const from = world.clock.now();
-      return reaches(id, 'pulled again', ({ lastPull }) => lastPull !== null && isAfter(lastPull, from));
+    pulledAgain: (id) => reaches(id, 'pulled again', endedAfter(world.clock.now(), 'complete')),
+    pull: async (id, result = 'complete') => {
+      const fits = endedAfter(world.clock.now(), result);
+      const ask = async (): Promise<AuthorizationView> => {
+        const view = await status(id);
+        return fits(view) ? view : service.pullNow({ id, actor: ACTOR });
+      };
+      return until(`${id}: ${result}`, ask, fits, { everyMs: ASK_EVERY_MS });
     },
     records: async (id) => {
       const lines: string[] = [];
@@ -82,7 +93,8 @@ export async function startSystem({ place, world }: { readonly place: Place; rea
       if (row === null) throw new Error(`no tokens of ${id}`);
       return openTokens({ key: await context.vault.open(id), row });
     },
-    jobsOf: (id) => jobsOf({ queues: queue.queues, id }),
+    jobsOf: async (id) => (await tracesOf({ queues: queue.queues, id })).filter(({ state }) => state !== 'completed'),
+    tracesOf: (id) => tracesOf({ queues: queue.queues, id }),
     purge: (id) => service.requestPurge({ id, actor: ACTOR }),
     stop: async () => {
       await worker.stop();
@@ -91,8 +103,8 @@ export async function startSystem({ place, world }: { readonly place: Place; rea
   };
 }
 
-function isAfter({ at, result }: NonNullable<AuthorizationView['lastPull']>, from: number): boolean {
-  return result === 'complete' && Date.parse(at) >= Math.floor(from);
+function endedAfter(from: number, result: string): (view: AuthorizationView) => boolean {
+  return ({ lastPull }) => lastPull?.result === result && Date.parse(lastPull.at) >= Math.floor(from);
 }
 
 async function changesOf(service: Service, id: string): Promise<Record<'added' | 'modified' | 'removed', string[]>> {
@@ -105,7 +117,7 @@ async function changesOf(service: Service, id: string): Promise<Record<'added' |
   return found;
 }
 
-async function jobsOf({
+async function tracesOf({
   queues,
   id,
 }: {

@@ -1,6 +1,6 @@
 import { setTimeout as wait } from 'node:timers/promises';
 
-const LOOK_EVERY_MS = 25;
+const LOOK_EVERY_MS = 50;
 const CAP_MS = 30_000;
 
 /**

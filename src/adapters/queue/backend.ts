@@ -19,6 +19,7 @@ export type AnyQueue = Pick<
   | 'add'
   | 'getJob'
   | 'getJobs'
+  | 'getRanges'
   | 'getJobCounts'
   | 'upsertJobScheduler'
   | 'getJobScheduler'

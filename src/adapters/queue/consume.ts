@@ -79,12 +79,19 @@ function startWorker({
         await job.moveToDelayed(clock.wallNow() + Math.round(outcome.afterWallMs), token);
         throw new DelayedError();
       }
+      await forgetSealed(job);
       if (outcome.kind === 'failed') throw withoutTrace(new UnrecoverableError(outcome.code));
     },
     { concurrency },
   );
   worker.on('error', () => log.warn('worker_error', { queue, code: 'queue_unreachable' }));
   return worker;
+}
+
+/** What was sealed into a job opens with our key for as long as that lives, also after a purge: the finished job that is kept for people keeps ids only. */
+async function forgetSealed(job: Parameters<Parameters<QueueBackend['createWorker']>[1]>[0]): Promise<void> {
+  if (!('sealed' in job.data)) return;
+  await job.updateData(Object.fromEntries(Object.entries(job.data).filter(([name]) => name !== 'sealed')));
 }
 
 async function settled(run: () => Promise<JobOutcome>): Promise<JobOutcome> {

@@ -1,6 +1,5 @@
 import { nextSlot, phaseOf } from '../../core/cadence.ts';
 import { PerennialError } from '../../core/errors.ts';
-import { LIMITS } from '../../core/limits.ts';
 import type { Clock } from '../../core/ports/clock.ts';
 import type { AuthorizationQueue, WorkQueue } from '../../core/ports/queue.ts';
 import { QUEUES, type QueueName } from '../../core/ports/queue.ts';
@@ -10,6 +9,8 @@ import type { AnyQueue, QueueBackend } from './backend.ts';
 /** The queues that may hold jobs of an authorization. */
 const AUTHORIZATION_QUEUES = QUEUES.filter((name): name is AuthorizationQueue => name !== 'intake');
 const REPEATING: AuthorizationQueue = 'refresh-and-pull';
+/** Looks at a job that workers and other producers move at the same moment, before the queue itself is blamed. */
+const ADD_TRIES = 5;
 
 /** The queues of one process, opened. `queues` is for the dashboard and the gauges. */
 export type OpenWorkQueue = WorkQueue & {
@@ -86,7 +87,10 @@ function openQueue({
 
 type Slot = { readonly every: number; readonly offset: number; readonly next: number };
 
-/** A bare change of `every` runs every scheduler at once (measured: 500 of 500); with `startDate` at the next hashed slot none does. */
+/**
+ * A bare change of `every` runs every scheduler at once (measured: 500 of 500); with `startDate` at the next hashed slot none does. A scheduler whose
+ * slot has passed may have lost its pending job, and BullMQ never notices (peers, F-10): written again, it goes on at its next slot.
+ */
 async function upsert({
   queue,
   authorizationId,
@@ -97,8 +101,9 @@ async function upsert({
   readonly slot: Slot;
 }): Promise<void> {
   const present = await queue.getJobScheduler(authorizationId);
-  if (present?.every === every && present.offset === offset) return;
-  const repeat = present === undefined ? { every, offset } : { every, offset, startDate: next };
+  const same = present?.every === every && present.offset === offset;
+  if (same && (present.next ?? 0) > next - every) return;
+  const repeat = present === undefined || same ? { every, offset } : { every, offset, startDate: next };
   await queue.upsertJobScheduler(authorizationId, repeat, {
     name: REPEATING,
     data: { authorizationId, reason: 'due' },
@@ -110,17 +115,25 @@ function jobIdOf(authorizationId: string): string {
   return `once.${authorizationId}`;
 }
 
-async function addOnce({
-  queue,
-  authorizationId,
-  delayWallMs,
-  reason,
-}: {
+type NewJob = {
   readonly queue: AnyQueue;
   readonly authorizationId: string;
   readonly delayWallMs: number;
   readonly reason: string;
-}): Promise<void> {
+};
+
+/** Between the look at a job and the step that follows, a worker may take it or end it; BullMQ then refuses the step, and we look again. */
+async function addOnce(job: NewJob): Promise<void> {
+  for (let tries = 1; ; tries += 1) {
+    try {
+      return await tryToAdd(job);
+    } catch (error) {
+      if (tries >= ADD_TRIES) throw error;
+    }
+  }
+}
+
+async function tryToAdd({ queue, authorizationId, delayWallMs, reason }: NewJob): Promise<void> {
   const jobId = jobIdOf(authorizationId);
   const present = await queue.getJob(jobId);
   if (present !== undefined) {
@@ -148,7 +161,7 @@ async function removeOwnJob({
   await job?.remove().catch(() => {});
 }
 
-/** Runs that the scheduler made carry ids of their own: those that failed or were put back are found by their payload. */
+/** Runs that the scheduler made, failed or put back ones too, carry its id in theirs. Ids only are read: a fleet has a delayed job for each authorization. */
 async function removeRuns({
   queue,
   authorizationId,
@@ -156,10 +169,9 @@ async function removeRuns({
   readonly queue: AnyQueue;
   readonly authorizationId: string;
 }): Promise<void> {
-  const runs = await queue.getJobs(['failed', 'completed', 'delayed', 'waiting'], 0, LIMITS.keepFailedJobs);
-  for (const job of runs) {
-    if (job?.data['authorizationId'] === authorizationId) await job.remove().catch(() => {});
-  }
+  const ids = await queue.getRanges(['failed', 'completed', 'delayed', 'waiting'], 0, -1);
+  const own = ids.filter((id) => id.startsWith(`repeat:${authorizationId}:`));
+  for (const id of own) await (await queue.getJob(id))?.remove().catch(() => {});
 }
 
 async function translated<T>(call: () => Promise<T>): Promise<T> {

@@ -1,0 +1,251 @@
+import { expect, test } from 'vitest';
+import type { AuthorizationRequest } from '../../../src/contract/wire.ts';
+import type { Fence, Store } from '../../../src/core/ports/store.ts';
+import { accept } from '../../../src/flows/accept.ts';
+import type { Context } from '../../../src/flows/context.ts';
+import { refreshAndPull } from '../../../src/flows/refresh-and-pull.ts';
+import { until } from '../../support/until.ts';
+import { HOUR_MS, MINUTE_MS, requestOf, type World } from '../../support/world.ts';
+import type { Stage } from '../system.contract.ts';
+
+const CALLS_AT_ONCE = 10;
+const GRACE = { refreshGraceMs: 12 * HOUR_MS } as const;
+
+/** Handed-over tokens that end within a virtual minute: the first run has to refresh. */
+export function nearlyOver(world: World): Pick<AuthorizationRequest, 'expiresIn' | 'issuedAt'> {
+  return { expiresIn: 3_600, issuedAt: new Date(world.clock.now() - 59 * MINUTE_MS).toISOString() };
+}
+
+/** Refresh tokens: spent once, never lost without a word. */
+export function neverLosesATokenSilently(stage: () => Stage): void {
+  test(`${CALLS_AT_ONCE} runs of one authorization at once send exactly one refresh`, async () => {
+    const { row, alive } = await refreshTogether({ stage: stage(), id: 'single-flight' });
+    expect(row).toMatchObject({ refreshes: 1, reusedRefreshTokens: 0, refusedRefreshTokens: 0 });
+    expect(alive).toBe(true);
+  });
+
+  test('control: with a lease that everybody gets, the same runs send more than one refresh', async () => {
+    const { row } = await refreshTogether({ stage: stage(), id: 'single-flight-control', change: sharedLease });
+    expect(row.refreshes + row.reusedRefreshTokens).toBeGreaterThan(1);
+  });
+
+  test.each(['grace-same', 'grace-new'] as const)(
+    'a lost refresh reply costs nothing where the source grants %s',
+    async (policy) => {
+      const { system, world } = stage();
+      const knobs = { lostReplies: 1, oldRefreshToken: policy, ...GRACE } as const;
+      const link = await world.link({ exchanged: true, knobs });
+      const id = `lost-${policy}`;
+      await system.accept(requestOf(link, { id, ...nearlyOver(world) }));
+      const view = await system.reaches(id, 'pulled', ({ lastPull }) => lastPull?.result === 'complete');
+      expect(view.state).toBe('active');
+      expect(await world.row(link.authorizationId)).toMatchObject({
+        alive: true,
+        lostReplies: 1,
+        reusedRefreshTokens: 1,
+      });
+      expect(await system.context.store.intent(id)).toBeNull();
+      expect((await system.tokens(id)).refreshToken?.reveal()).not.toBe(link.token?.refresh_token);
+    },
+  );
+
+  test.each(['strict', 'family-revoke'] as const)(
+    'a lost refresh reply at a source that is %s is announced as ambiguous',
+    async (policy) => {
+      const { system, world } = stage();
+      const link = await world.link({ exchanged: true, knobs: { lostReplies: 1, oldRefreshToken: policy } });
+      const id = `lost-${policy}`;
+      await system.accept(requestOf(link, { id, ...nearlyOver(world) }));
+      const view = await system.reaches(id, 'stopped', ({ state }) => state !== 'active');
+      expect(view).toMatchObject({ state: 'needs_reauthorization', why: 'ambiguous_refresh', nextRunAt: null });
+      expect(await world.row(link.authorizationId)).toMatchObject({ refreshes: 1, lostReplies: 1 });
+      await expectStopped(stage(), id);
+      const audit = await system.context.store.auditOf(id);
+      expect(audit.map(({ reason }) => reason)).toContain('ambiguous_refresh');
+    },
+  );
+
+  test('a refresh token that the source refuses out of the blue counts as revoked, not as ambiguous', async () => {
+    const { system, world } = stage();
+    const link = await world.link({ exchanged: true });
+    const id = 'refused-refresh';
+    const request = requestOf(link, { id, ...nearlyOver(world), refreshToken: 'never-issued' });
+    await system.accept(request);
+    const view = await system.reaches(id, 'stopped', ({ state }) => state !== 'active');
+    expect(view).toMatchObject({ state: 'needs_reauthorization', why: 'revoked' });
+    await expectStopped(stage(), id);
+  });
+
+  test('a lost exchange reply is announced as ambiguous, and the public token is not offered for ever', async () => {
+    const { system, world } = stage();
+    const link = await world.link({ exchanged: true });
+    const request = { ...requestOf(await world.link({}), { id: 'spent-public' }), publicToken: 'spent-elsewhere' };
+    expect(link.token).toBeDefined();
+    await system.accept(request);
+    const view = await system.reaches('spent-public', 'stopped', ({ state }) => state !== 'pending');
+    expect(view).toMatchObject({ state: 'needs_reauthorization', why: 'exchange_refused' });
+  });
+
+  test('a refresh reply without a refresh token keeps the old one, and it serves again', async () => {
+    const { system, world } = stage();
+    const link = await world.link({
+      exchanged: true,
+      knobs: { refreshReplyHasRefreshToken: false, accessTokenMs: HOUR_MS },
+    });
+    const id = 'kept-refresh-token';
+    await system.accept(requestOf(link, { id, ...nearlyOver(world), cadence: { pullEverySeconds: 50 * 60 } }));
+    await until(
+      'two refreshes',
+      () => world.row(link.authorizationId),
+      ({ refreshes }) => refreshes >= 2,
+    );
+    await system.pulledAgain(id);
+    const tokens = await system.tokens(id);
+    expect(tokens.refreshToken?.reveal()).toBe(link.token?.refresh_token);
+    expect(tokens.accessToken?.reveal()).not.toBe(link.token?.access_token);
+    expect(await system.status(id)).toMatchObject({ state: 'active' });
+    expect((await system.context.store.tokens(id))?.refreshExpiresAt).not.toBeNull();
+  });
+
+  test('an access token that ends in mid-pull is refreshed inside the pull', async () => {
+    const { system, world } = stage();
+    const knobs = { accessTokenMs: 20 * MINUTE_MS, slowFhirMs: 5 * MINUTE_MS, everythingPageSize: 4 } as const;
+    const link = await world.link({ exchanged: true, knobs });
+    const id = 'ends-in-mid-pull';
+    await system.accept(requestOf(link, { id }));
+    await system.reaches(id, 'pulled', ({ lastPull }) => lastPull !== null);
+    expect(await system.status(id)).toMatchObject({ state: 'active', lastPull: { result: 'complete' }, failedRuns: 0 });
+    expect(await system.records(id)).toEqual(await world.records(link.patient));
+    const row = await world.row(link.authorizationId);
+    expect(row).toMatchObject({ alive: true, reusedRefreshTokens: 0 });
+    expect(row.refreshes).toBeGreaterThanOrEqual(1);
+  });
+
+  test('an access token that the source drops early, in mid-pull, is refreshed inside the pull', async () => {
+    const { system, world } = stage();
+    const knobs = { accessTokenMs: 15 * MINUTE_MS, slowFhirMs: 5 * MINUTE_MS, everythingPageSize: 4 } as const;
+    const link = await world.link({ exchanged: true, knobs });
+    const id = 'dropped-in-mid-pull';
+    await system.accept(requestOf(link, { id, expiresIn: 86_400 }));
+    await until(
+      'the pull has begun',
+      () => world.row(link.authorizationId),
+      ({ fhirRequests }) => fhirRequests > 0,
+    );
+    await world.turn(link.authorizationId, { accessTokenMs: 24 * HOUR_MS });
+    await system.reaches(id, 'pulled', ({ lastPull }) => lastPull !== null);
+    expect(await system.status(id)).toMatchObject({ state: 'active', lastPull: { result: 'complete' }, failedRuns: 0 });
+    expect(await system.records(id)).toEqual(await world.records(link.patient));
+    expect(await world.row(link.authorizationId)).toMatchObject({ alive: true, refreshes: 1, reusedRefreshTokens: 0 });
+    const answers = world.seen.filter(({ authorizationId }) => authorizationId === link.authorizationId);
+    expect(
+      answers.filter(({ status }) => status === 401),
+      'the source did drop it',
+    ).toHaveLength(1);
+  });
+
+  test('a patient’s revocation stops the authorization as revoked, and the source hears no more of it', async () => {
+    const { system, world } = stage();
+    const often = { pullEverySeconds: 600 };
+    const link = await world.link({});
+    const witness = await world.link({});
+    const id = 'revoked-by-patient';
+    await system.accept(requestOf(link, { id, cadence: often }));
+    await system.accept(requestOf(witness, { id: 'revoked-witness', cadence: often }));
+    await system.reaches(id, 'pulled', ({ lastPull }) => lastPull?.result === 'complete');
+    await world.revoke(link.authorizationId);
+    const view = await system.reaches(id, 'stopped', ({ state }) => state !== 'active');
+    expect(view).toMatchObject({ state: 'needs_reauthorization', why: 'revoked', nextRunAt: null });
+    const told = await world.row(link.authorizationId);
+    for (let period = 0; period < 3; period += 1) await system.pulledAgain('revoked-witness');
+    expect(await world.row(link.authorizationId)).toEqual(told);
+    await expectStopped(stage(), id);
+    expect(await system.records(id), 'the data follows the retention rule').not.toEqual([]);
+    await system.purge('revoked-witness');
+  });
+
+  test('a source that refuses our client is suspended, and no patient’s state changes', async () => {
+    const { system, world } = stage();
+    const knobs = { invalidClient: true } as const;
+    const links = [await world.link({ exchanged: true, knobs }), await world.link({ exchanged: true, knobs })];
+    const pending = await world.link({ knobs });
+    const other = await world.link({ exchanged: true });
+    const ids = ['refuses-us-1', 'refuses-us-2'];
+    const source = 'refusing';
+    for (const [index, link] of links.entries()) {
+      await system.accept(requestOf(link, { id: ids[index] ?? '', source, ...nearlyOver(world) }));
+    }
+    await system.accept(requestOf(pending, { id: 'refuses-us-pending', source }));
+    await system.accept(requestOf(other, { id: 'refuses-nobody', ...nearlyOver(world) }));
+    await until(
+      'the source is suspended',
+      () => system.context.store.suspendedSources(),
+      (all) => all.includes(source),
+    );
+    for (const id of ids) {
+      expect(await system.reaches(id, 'waits', ({ lastError }) => lastError === 'source_refused_us')).toMatchObject({
+        state: 'active',
+      });
+    }
+    expect(await system.reaches('refuses-us-pending', 'waits', ({ lastError }) => lastError !== null)).toMatchObject({
+      state: 'pending',
+    });
+    expect(await system.reaches('refuses-nobody', 'pulled', ({ lastPull }) => lastPull !== null)).toMatchObject({
+      state: 'active',
+    });
+    for (const link of [...links, pending]) await world.turn(link.authorizationId, { invalidClient: false });
+    await system.context.store.resumeSource(source);
+    for (const id of [...ids, 'refuses-us-pending']) {
+      const view = await system.reaches(id, 'pulled', ({ lastPull }) => lastPull?.result === 'complete');
+      expect(view).toMatchObject({ state: 'active', failedRuns: 0, lastError: null });
+    }
+  });
+}
+
+/** Nothing is planned for it any more. */
+async function expectStopped({ system }: Stage, id: string): Promise<void> {
+  expect(await system.status(id)).toMatchObject({ nextRunAt: null });
+  expect(await system.context.store.intent(id)).toBeNull();
+  await until(
+    'the repeating job is gone',
+    () => system.context.queue.isScheduled(id),
+    (scheduled) => !scheduled,
+  );
+  await until(
+    `no job of ${id} is left`,
+    () => system.jobsOf(id),
+    (jobs) => jobs.length === 0,
+  );
+}
+
+/** Accepts behind the queue's back and runs one authorization many times at once. */
+async function refreshTogether({
+  stage: { system, world },
+  id,
+  change = (context) => context,
+}: {
+  readonly stage: Stage;
+  readonly id: string;
+  readonly change?: (context: Context) => Context;
+}) {
+  const link = await world.link({ exchanged: true, knobs: { slowTokenMs: MINUTE_MS } });
+  const idle = async (): Promise<void> => undefined;
+  const quiet = { ...system.context, queue: { ...system.context.queue, add: idle, schedule: idle } };
+  await accept({ context: quiet, request: requestOf(link, { id, ...nearlyOver(world) }), actor: 'test' });
+  const context = change(quiet);
+  const signal = new AbortController().signal;
+  const run = () => refreshAndPull({ context, authorizationId: id, askedFor: false, signal });
+  await Promise.all(Array.from({ length: CALLS_AT_ONCE }, run));
+  const row = await world.row(link.authorizationId);
+  return { row, alive: row.alive && (await system.status(id)).state === 'active' };
+}
+
+/** A broken lock: the first one's lease is everybody's. */
+function sharedLease(context: Context): Context {
+  let shared: Promise<Fence | null> | null = null;
+  const takeLease: Store['takeLease'] = (lease) => {
+    shared ??= context.store.takeLease(lease);
+    return shared;
+  };
+  return { ...context, store: { ...context.store, takeLease, releaseLease: async () => undefined } };
+}

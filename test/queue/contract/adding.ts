@@ -1,0 +1,137 @@
+import { describe, expect, test } from 'vitest';
+import { gate, HOUR_MS, jobsOf, openJobsOf, recorder, staysSo, waitUntil } from '../bench.ts';
+import type { Suite } from '../queue.contract.ts';
+
+export function addingContract({ bench }: Suite): void {
+  describe('adding', () => {
+    test('twice makes one job, with ids only in it', async () => {
+      const { queue, newId } = bench();
+      const id = newId();
+      for (const reason of ['accepted', 'repaired'] as const) {
+        await queue.add({ queue: 'fetch-once', authorizationId: id, reason });
+      }
+      const jobs = await jobsOf(bench(), 'fetch-once', id);
+      expect(jobs.map(({ data }) => data)).toEqual([{ authorizationId: id, reason: 'accepted' }]);
+    });
+
+    test('20 at the same time make one job', async () => {
+      const { queue, newId } = bench();
+      const id = newId();
+      const add = () => queue.add({ queue: 'activate', authorizationId: id, reason: 'accepted' });
+      await Promise.all(Array.from({ length: 20 }, add));
+      expect(await jobsOf(bench(), 'activate', id)).toHaveLength(1);
+    });
+
+    test('an id that is a number is as good as any', async () => {
+      const { queue, start } = bench();
+      const { definition, runsOf } = recorder('activate');
+      start([definition]);
+      await queue.add({ queue: 'activate', authorizationId: '4711', reason: 'accepted' });
+      await waitUntil('the run', () => runsOf('4711').length === 1);
+      await queue.schedule({ authorizationId: '4711', periodMs: HOUR_MS });
+      expect(await queue.isScheduled('4711')).toBe(true);
+      await queue.remove('4711');
+    });
+
+    test('one that waits for later comes at its time', async () => {
+      const { queue, newId, start } = bench();
+      const id = newId();
+      const { definition, runsOf } = recorder('purge');
+      start([definition]);
+      const addedAt = Date.now();
+      await queue.add({ queue: 'purge', authorizationId: id, reason: 'due', delayMs: 400 });
+      await waitUntil('the run', () => runsOf(id).length === 1);
+      expect((runsOf(id)[0]?.at ?? 0) - addedAt).toBeGreaterThanOrEqual(380);
+    });
+
+    test('again while it is delayed makes it due now', async () => {
+      const { queue, newId, start } = bench();
+      const id = newId();
+      const { definition, runsOf } = recorder('purge');
+      start([definition]);
+      await queue.add({ queue: 'purge', authorizationId: id, reason: 'due', delayMs: HOUR_MS });
+      expect(await (await jobsOf(bench(), 'purge', id))[0]?.getState()).toBe('delayed');
+      await queue.add({ queue: 'purge', authorizationId: id, reason: 'asked_for' });
+      await waitUntil('the run', () => runsOf(id).length === 1);
+      expect(await jobsOf(bench(), 'purge', id)).toEqual([]);
+    });
+
+    test('while it runs adds none', async () => {
+      const { queue, newId, start } = bench();
+      const id = newId();
+      const { opened, open } = gate();
+      let runs = 0;
+      start([
+        {
+          queue: 'purge',
+          run: async () => {
+            runs += 1;
+            await opened;
+            return { kind: 'done', reason: 'x' };
+          },
+        },
+      ]);
+      await queue.add({ queue: 'purge', authorizationId: id, reason: 'accepted' });
+      await waitUntil('the run', () => runs === 1);
+      await queue.add({ queue: 'purge', authorizationId: id, reason: 'repaired' });
+      open();
+      await waitUntil('its end', async () => (await jobsOf(bench(), 'purge', id)).length === 0);
+      await staysSo(200, () => expect(runs).toBe(1));
+    });
+
+    test('works again after one failed and after one was done', async () => {
+      const { queue, newId, start } = bench();
+      const id = newId();
+      let runs = 0;
+      start([
+        {
+          queue: 'activate',
+          run: async () => {
+            runs += 1;
+            return runs === 1 ? { kind: 'failed', code: 'unknown_source' } : { kind: 'done', reason: 'x' };
+          },
+        },
+      ]);
+      const add = () => queue.add({ queue: 'activate', authorizationId: id, reason: 'repaired' });
+      const states = async () =>
+        Promise.all((await jobsOf(bench(), 'activate', id)).map((job) => job.getState()));
+      await add();
+      await waitUntil('the failure', async () => (await states())[0] === 'failed');
+      await add();
+      await waitUntil('the second end', async () => runs === 2 && (await states())[0] === 'completed');
+      await add();
+      await waitUntil('the third run', () => runs === 3);
+      expect(await jobsOf(bench(), 'activate', id)).toHaveLength(1);
+    });
+
+    test('adding and running in a race never fails and never runs one twice at once', async () => {
+      const { queue, newId, start } = bench();
+      const id = newId();
+      let inside = 0;
+      let most = 0;
+      let runs = 0;
+      start([
+        {
+          queue: 'purge',
+          run: async () => {
+            inside += 1;
+            runs += 1;
+            most = Math.max(most, inside);
+            await new Promise((resolve) => setImmediate(resolve));
+            inside -= 1;
+            return runs % 3 === 0
+              ? { kind: 'again', afterWallMs: 1, reason: 'x' }
+              : runs % 3 === 1
+                ? { kind: 'failed', code: 'internal' }
+                : { kind: 'done', reason: 'x' };
+          },
+        },
+      ]);
+      const add = (delayMs: number) => queue.add({ queue: 'purge', authorizationId: id, reason: 'repaired', delayMs });
+      for (let round = 0; round < 60; round += 1) await Promise.all([add(round % 4), add(0)]);
+      await waitUntil('the last run', async () => (await openJobsOf(bench(), 'purge', id)).length === 0);
+      expect(runs).toBeGreaterThan(3);
+      expect(most).toBe(1);
+    });
+  });
+}
