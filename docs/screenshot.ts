@@ -19,7 +19,9 @@ async function dashboardOf(lines: AsyncIterable<string>): Promise<{ url: string;
   throw new Error('the demo ended without a dashboard');
 }
 
-const demo = spawn(process.execPath, [path('../src/main.ts'), 'demo', '--keep'], { stdio: ['ignore', 'pipe', 'inherit'] });
+const demo = spawn(process.execPath, [path('../src/main.ts'), 'demo', '--keep'], {
+  stdio: ['ignore', 'pipe', 'inherit'],
+});
 try {
   const { url, username, password } = await dashboardOf(createInterface({ input: demo.stdout }));
   const browser = await chromium.launch({ executablePath: '/usr/bin/chromium', args: ['--no-sandbox'] });

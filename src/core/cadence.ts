@@ -9,8 +9,6 @@ export type CadenceTable = {
   readonly endpoints: Readonly<Record<string, CadenceOverride>>;
 };
 
-export const NO_OVERRIDES: CadenceTable = { networks: {}, endpoints: {} };
-
 export type Cadence = { readonly pullEveryMs: number; readonly lateAfterMs: number };
 
 /** The cadence of one authorization: the network's numbers, overridden by the operator per network, then per endpoint, then by the caller. */

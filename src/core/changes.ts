@@ -29,6 +29,7 @@ export function removedIds({
   return [...stored.keys()].filter((id) => !seen.has(id));
 }
 
+/** Whether a pull left the type as it was. */
 export function isEmpty(change: ChangeList): boolean {
   return change.added.length + change.modified.length + change.removed.length === 0;
 }

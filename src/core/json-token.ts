@@ -9,9 +9,9 @@
  */
 
 /** The bytes ended inside the value: a stream waits for more; a whole page was cut short. */
-export const ENDED = -1;
+const ENDED = -1;
 /** Not JSON, or not UTF-8, at some byte. */
-export const BAD = -2;
+const BAD = -2;
 
 export const QUOTE = 0x22;
 export const BACKSLASH = 0x5c;

@@ -6,7 +6,7 @@ import type { DataKey } from '../core/ports/vault.ts';
 import type { Context } from './context.ts';
 
 /** The row of a type's manifest: a keyed hash, so that the table shows no resource type. */
-export function manifestKey(key: DataKey, type: string): string {
+function manifestKey(key: DataKey, type: string): string {
   return key.mac({ purpose: 'manifest-key', bytes: type });
 }
 
@@ -29,7 +29,7 @@ export async function sealManifest({
 }
 
 /** @throws PerennialError `unseal_failed` for a row that is not what {@link sealManifest} wrote. */
-export async function openManifest({
+async function openManifest({
   codec,
   key,
   row,

@@ -155,7 +155,7 @@ async function packPending({
 }
 
 /** Seals a change list; bound to its instant, so that a list cannot be moved to another place in the stream. */
-export function sealChange({
+function sealChange({
   key,
   at,
   list,

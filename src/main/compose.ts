@@ -16,7 +16,7 @@ import { deriveIntakeKeys } from '../adapters/vault/intake-keys.ts';
 import type { Keyring } from '../adapters/vault/keyring.ts';
 import { openPostgresVault } from '../adapters/vault/postgres.ts';
 import { cadenceSchema, type Environment, readJsonSetting } from '../config.ts';
-import { PerennialError } from '../core/errors.ts';
+import { codeOf, PerennialError } from '../core/errors.ts';
 import { LIMITS, UNITS } from '../core/limits.ts';
 import type { Clock } from '../core/ports/clock.ts';
 import type { Store } from '../core/ports/store.ts';
@@ -27,6 +27,8 @@ import { readKeyring } from './key-settings.ts';
 /** Connections to PostgreSQL of one process: a few more than jobs usually wait in the database at once. */
 const STORE_POOL_SIZE = 10;
 const VAULT_POOL_SIZE = 2;
+/** The installation's own data key, by which a start proves its ENCRYPTION_KEYS; no authorization's id begins with a dot. */
+const KEYRING_PROOF = '.keyring';
 
 /** The opened house: what the flows need, and what the process needs to run and to close it. */
 export type Composition = {
@@ -74,6 +76,7 @@ async function open({
   onClose(store.close);
   const vault = await openVault({ environment, dataDir, keyring });
   onClose(vault.close);
+  await proveKeyring(vault);
   const backend = await openQueueBackend({
     place: placeOf({ environment, dataDir }),
     prefix: environment.QUEUE_PREFIX,
@@ -129,9 +132,11 @@ async function openStore({
   readonly onClose: (closer: () => Promise<void>) => void;
 }): Promise<Store> {
   const { DATABASE_URL: databaseUrl } = environment;
-  if (databaseUrl !== undefined) return openPostgresStore({ databaseUrl, poolSize: STORE_POOL_SIZE, now });
+  if (databaseUrl !== undefined) {
+    return named('DATABASE_URL', openPostgresStore({ databaseUrl, poolSize: STORE_POOL_SIZE, now }));
+  }
   onClose((await lockDataDir({ dataDir, pid: process.pid })).release);
-  return openEmbeddedStore({ dataDir, now });
+  return named('DATA_DIR', openEmbeddedStore({ dataDir, now }));
 }
 
 function openVault({
@@ -144,8 +149,28 @@ function openVault({
   readonly keyring: Keyring;
 }): Promise<Vault> {
   return databaseUrl === undefined
-    ? openFileVault({ directory: join(dataDir, 'keys'), keyring })
-    : openPostgresVault({ databaseUrl, keyring, poolSize: VAULT_POOL_SIZE });
+    ? named('DATA_DIR', openFileVault({ directory: join(dataDir, 'keys'), keyring }))
+    : named('KEY_DATABASE_URL', openPostgresVault({ databaseUrl, keyring, poolSize: VAULT_POOL_SIZE }));
+}
+
+/** No start with keys that do not open what is there: every authorization would fail by itself, and new ones be sealed apart from the old. */
+async function proveKeyring(vault: Vault): Promise<void> {
+  try {
+    await vault.create(KEYRING_PROOF);
+  } catch (error) {
+    if (codeOf(error) !== 'unseal_failed') throw error;
+    throw new PerennialError('config_invalid', { field: 'ENCRYPTION_KEYS does not open the data keys that are there' });
+  }
+}
+
+/** What fails while something is opened, under the name of the setting that leads there. */
+async function named<T>(field: string, opening: Promise<T>): Promise<T> {
+  try {
+    return await opening;
+  } catch (error) {
+    if (error instanceof PerennialError && error.field === undefined) throw new PerennialError(error.code, { field });
+    throw error;
+  }
 }
 
 /** BullMQ on Redis; without one on the PostgreSQL that is there, or on an embedded one. */

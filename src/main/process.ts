@@ -4,7 +4,7 @@ import { codeOf, PerennialError } from '../core/errors.ts';
 import { LIMITS } from '../core/limits.ts';
 import { framesOf } from '../flows/work.ts';
 import { compose } from './compose.ts';
-import { type Running, startWeb, startWorker } from './run.ts';
+import { checkWebSettings, type Running, startWeb, startWorker } from './run.ts';
 
 /** After the jobs' own cap: closing servers, pools and the embedded databases. */
 const CLOSE_CAP_MS = LIMITS.shutdownCapMs + 10_000;
@@ -15,6 +15,7 @@ const CLOSE_CAP_MS = LIMITS.shutdownCapMs + 10_000;
  */
 export async function runProcess({ parts }: { readonly parts: readonly ('worker' | 'web')[] }): Promise<void> {
   const environment = readEnvironment();
+  if (parts.includes('web')) checkWebSettings(environment);
   const composition = await compose(environment);
   const { log } = composition.context;
   const running: Running[] = [];
@@ -22,7 +23,7 @@ export async function runProcess({ parts }: { readonly parts: readonly ('worker'
     for (const part of running.splice(0)) await part.stop();
     await composition.close();
   };
-  closeWithGrace({ delay: CLOSE_CAP_MS, logger: false }, async ({ err, signal }) => {
+  const grace = closeWithGrace({ delay: CLOSE_CAP_MS, logger: false }, async ({ err, signal }) => {
     if (err !== undefined) log.error('uncaught', { code: codeOf(err), frames: framesOf(err) });
     log.info('stopping', { reason: signal ?? 'error' });
     await stopAll();
@@ -32,6 +33,8 @@ export async function runProcess({ parts }: { readonly parts: readonly ('worker'
     if (parts.includes('web')) running.push(await startWeb({ composition, environment }));
     if (parts.includes('worker')) running.push(await startWorker({ composition, environment }));
   } catch (error) {
+    // It would take the end of a failed start for a normal one, and exit with 0.
+    grace.uninstall();
     await stopAll();
     throw error instanceof PerennialError ? error : new PerennialError('internal');
   }

@@ -6,6 +6,7 @@ import { refreshAndPullJob } from '../../jobs/refresh-and-pull.ts';
 import { runSweeper } from '../../jobs/sweeper.ts';
 import { createOpener } from '../adapters/intake/seal.ts';
 import { consume } from '../adapters/queue/consume.ts';
+import { assertGuarded } from '../adapters/web/dashboard-guard.ts';
 import { createHealth } from '../adapters/web/health.ts';
 import { createWebServer, type WebServer } from '../adapters/web/server.ts';
 import type { Environment } from '../config.ts';
@@ -67,6 +68,12 @@ export async function startWorker({
       log.info('worker_stopped');
     },
   };
+}
+
+/** What the web would refuse to start with, before anything is opened. @throws PerennialError `config_invalid` naming the setting. */
+export function checkWebSettings(environment: Environment): void {
+  parseApiKeys(environment.API_KEYS);
+  assertGuarded({ auth: dashboardAuthOf(environment), host: environment.HOST });
 }
 
 /** Listens: API, dashboard, health, metrics. */

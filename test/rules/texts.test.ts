@@ -42,7 +42,7 @@ describe('the rules of texts', () => {
   test.each([
     pathOf('home', 'somebody', 'perennial'),
     `cd ${pathOf('Users', 'somebody')} && npm ci`,
-    `const file = '${pathOf('work', 'main', 'a.ts')}';`,
+    `const file = '${pathOf('work', 'space', 'a.ts')}';`,
     `(${pathOf('tmp', 'jobs', 'a')})`,
     `"${pathOf('root', '.npmrc')}"`,
     ['C:', 'Users', 'somebody'].join('\\'),
@@ -53,7 +53,7 @@ describe('the rules of texts', () => {
   test.each([
     'tmpfs: /tmp',
     'https://example.org/home/somebody',
-    './work/main',
+    './home/somebody',
     'WORKDIR /app',
     '/var/lib/data',
     'src/home/a.ts',

@@ -84,3 +84,9 @@ export async function productionPlace({
 function remove(path: string): Promise<void> {
   return rm(path, { recursive: true, force: true, maxRetries: 3 });
 }
+
+/** Redis and Postgres where they answer, the embedded database where they do not. */
+export async function bestPlace(): Promise<Place> {
+  const { postgres, redisUrl } = await findServices();
+  return postgres === null || redisUrl === null ? embeddedPlace() : productionPlace({ postgres, redisUrl });
+}

@@ -10,7 +10,7 @@ import { compose } from '../../src/main/compose.ts';
 import { startWorker } from '../../src/main/run.ts';
 import type { Place } from './system-places.ts';
 import { until } from './until.ts';
-import { sourcesOf, type World } from './world.ts';
+import { sortedRecords, sourcesOf, type World } from './world.ts';
 
 const ACTOR = 'test';
 const ASK_EVERY_MS = 150;
@@ -85,7 +85,7 @@ export async function startSystem({ place, world }: { readonly place: Place; rea
     records: async (id) => {
       const lines: string[] = [];
       for await (const bytes of await service.records({ id, actor: ACTOR })) lines.push(Buffer.from(bytes).toString());
-      return sorted(lines);
+      return sortedRecords(lines);
     },
     changes: async (id) => changesOf(service, id),
     tokens: async (id) => {
@@ -134,16 +134,4 @@ async function tracesOf({
     }
   }
   return found;
-}
-
-/** By type and id, as the sandbox sorts. */
-function sorted(lines: readonly string[]): readonly string[] {
-  const keyed = lines.map((line) => [keyOf(line), line] as const);
-  return keyed.sort(([left], [right]) => (left < right ? -1 : 1)).map(([, line]) => line);
-}
-
-function keyOf(line: string): string {
-  const resource: unknown = JSON.parse(line);
-  if (typeof resource !== 'object' || resource === null) throw new Error('not a resource');
-  return `${String(Reflect.get(resource, 'resourceType'))}/${String(Reflect.get(resource, 'id'))}`;
 }

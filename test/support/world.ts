@@ -229,6 +229,18 @@ export function linesOf(ndjson: string): readonly string[] {
   return ndjson.split('\n').filter((line) => line !== '');
 }
 
+/** By type and id, as the sandbox sorts. */
+export function sortedRecords(lines: readonly string[]): readonly string[] {
+  const keyed = lines.map((line) => [keyOf(line), line] as const);
+  return keyed.sort(([left], [right]) => (left < right ? -1 : 1)).map(([, line]) => line);
+}
+
+function keyOf(line: string): string {
+  const resource: unknown = JSON.parse(line);
+  if (typeof resource !== 'object' || resource === null) throw new Error('not a resource');
+  return `${String(Reflect.get(resource, 'resourceType'))}/${String(Reflect.get(resource, 'id'))}`;
+}
+
 function bare(patient: string): string {
   return patient.replace(/^Patient\//, '');
 }

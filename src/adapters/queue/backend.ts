@@ -11,6 +11,7 @@ import { LIMITS } from '../../core/limits.ts';
 import { QUEUES, type QueueName } from '../../core/ports/queue.ts';
 import { startEmbeddedQueueDatabase } from './embedded.ts';
 import { assertRedisKeeps } from './redis-policy.ts';
+import { openRunsRemover, type RemoveRuns, removeRunsOnRedis } from './scheduler-runs.ts';
 
 /** What we use of a BullMQ queue and worker; the same on every backend, where BullMQ's own types differ. */
 export type AnyQueue = Pick<
@@ -44,6 +45,7 @@ export type QueueBackend = {
     processor: Processor<Payload, void, string>,
     options: { readonly concurrency: number },
   ) => AnyWorker;
+  readonly removeRuns: RemoveRuns;
   readonly close: () => Promise<void>;
 };
 
@@ -52,6 +54,11 @@ export type QueuePlace =
   | { readonly kind: 'postgres'; readonly url: string }
   | { readonly kind: 'embedded'; readonly dataDir: string };
 
+/**
+ * How often a worker on the embedded database looks for jobs. Its one session tells a NOTIFY to whoever sent it and not to who listens, so a worker that knew
+ * of a job in an hour would sleep until then (measured: a job added meanwhile was not taken in 15 s). Five workers that look twice a second take 4 % of a core.
+ */
+const EMBEDDED_POLL_S = 0.5;
 /** Connections of the pool that one queue or worker on PostgreSQL keeps, besides its LISTEN connection. */
 const POSTGRES_POOL_SIZE = 2;
 /** How long a producer waits for a connection to Redis before it says that Redis is away. */
@@ -103,6 +110,7 @@ async function openRedis({ url, prefix }: { readonly url: string; readonly prefi
         concurrency,
         ...keepOf(name),
       }),
+    removeRuns: removeRunsOnRedis,
     close: async () => {},
   };
 }
@@ -120,16 +128,33 @@ async function openPostgres({
   const where = embedded === null && place.kind === 'postgres' ? { connectionString: place.url } : embedded?.connection;
   if (where === undefined) throw new PerennialError('queue_unreachable');
   const connection = { ...where, schema, max: POSTGRES_POOL_SIZE };
-  const classes = withBackend(createPostgresBackend);
-  await migrate(new classes.Queue<Payload, void>(QUEUES[0], { connection: { ...connection, migrate: true } }));
+  const classes = withBackend(embedded === null ? createPostgresBackend : createPollingBackend);
+  const polling = embedded === null ? {} : { drainDelay: EMBEDDED_POLL_S };
+  try {
+    await migrate(new classes.Queue<Payload, void>(QUEUES[0], { connection: { ...connection, migrate: true } }));
+  } catch (error) {
+    await embedded?.close();
+    throw error;
+  }
+  const runs = openRunsRemover({ connection: where, schema });
   return {
     kind: place.kind,
     createQueue: (name) => new classes.Queue<Payload, void>(name, { connection, ...QUEUE_SETTINGS }),
     createWorker: (name, processor, { concurrency }) =>
-      new classes.Worker<Payload, void>(name, processor, { connection, concurrency, ...keepOf(name) }),
-    close: async () => embedded?.close(),
+      new classes.Worker<Payload, void>(name, processor, { connection, concurrency, ...polling, ...keepOf(name) }),
+    removeRuns: runs.removeRuns,
+    close: async () => {
+      await runs.close();
+      await embedded?.close();
+    },
   };
 }
+
+const createPollingBackend: typeof createPostgresBackend = (name, options, more) => {
+  const backend = createPostgresBackend(name, options, more);
+  Object.defineProperty(backend, 'maximumBlockTimeout', { value: EMBEDDED_POLL_S });
+  return backend;
+};
 
 /** Once and before the rest: five queues that migrate at the same time wait for each other for ever on one embedded session. */
 async function migrate(queue: AnyQueue): Promise<void> {

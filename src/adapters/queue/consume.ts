@@ -40,11 +40,14 @@ export function consume({
   readonly metrics: Metrics;
   readonly signal: AbortSignal;
 }): Consumers {
+  let closing = false;
+  const isClosing = () => closing;
   const workers = definitions.map((definition) =>
-    startWorker({ backend, definition, concurrency, clock, log, metrics, signal }),
+    startWorker({ backend, definition, concurrency, clock, log, metrics, signal, isClosing }),
   );
   return {
     close: async ({ force }) => {
+      closing = true;
       await Promise.all(workers.map((worker) => worker.close(force)));
     },
   };
@@ -58,10 +61,19 @@ function startWorker({
   log,
   metrics,
   signal,
-}: Omit<Parameters<typeof consume>[0], 'definitions'> & { readonly definition: JobDefinition }): AnyWorker {
+  isClosing,
+}: Omit<Parameters<typeof consume>[0], 'definitions'> & {
+  readonly definition: JobDefinition;
+  readonly isClosing: () => boolean;
+}): AnyWorker {
   const worker = backend.createWorker(
     queue,
     async (job, token) => {
+      if (isClosing()) {
+        // BullMQ looks once more for a job after it was told to close.
+        await job.moveToDelayed(clock.wallNow(), token);
+        throw new DelayedError();
+      }
       const startedAt = clock.wallNow();
       const outcome = await settled(() => run({ name: job.name, payload: job.data, signal }));
       const durationMs = clock.wallNow() - startedAt;

@@ -62,7 +62,7 @@ export function createWorkQueue({
       translated(async () => {
         await queueOf(REPEATING).removeJobScheduler(authorizationId);
         for (const name of AUTHORIZATION_QUEUES) await removeOwnJob({ queue: queueOf(name), authorizationId });
-        await removeRuns({ queue: queueOf(REPEATING), authorizationId });
+        await backend.removeRuns({ queue: queueOf(REPEATING), authorizationId });
       }),
     ping: () => translated(async () => void (await queueOf(REPEATING).getJobCounts('active'))),
     close: async () => {
@@ -159,19 +159,6 @@ async function removeOwnJob({
 }): Promise<void> {
   const job = await queue.getJob(jobIdOf(authorizationId));
   await job?.remove().catch(() => {});
-}
-
-/** Runs that the scheduler made, failed or put back ones too, carry its id in theirs. Ids only are read: a fleet has a delayed job for each authorization. */
-async function removeRuns({
-  queue,
-  authorizationId,
-}: {
-  readonly queue: AnyQueue;
-  readonly authorizationId: string;
-}): Promise<void> {
-  const ids = await queue.getRanges(['failed', 'completed', 'delayed', 'waiting'], 0, -1);
-  const own = ids.filter((id) => id.startsWith(`repeat:${authorizationId}:`));
-  for (const id of own) await (await queue.getJob(id))?.remove().catch(() => {});
 }
 
 async function translated<T>(call: () => Promise<T>): Promise<T> {

@@ -51,7 +51,7 @@ const urlSchema = z
  * One configured registration. Everything that public sources do not tell about Flexpa's API is a setting here and no guess in code:
  * the paths (two token URLs are advertised at once), whether to pull by `$everything` or by search, and with which query.
  */
-export const flexpaSourceSchema = z.strictObject({
+const flexpaSourceSchema = z.strictObject({
   kind: z.literal('flexpa'),
   baseUrl: urlSchema.default('https://api.flexpa.com'),
   publishableKey: z.string().min(1),

@@ -11,7 +11,10 @@ export function consumingContract({ bench, place }: Suite): void {
   const failedJob = async (id: string, run: JobDefinition['run']) => {
     bench().start([{ queue: 'fetch-once', run }]);
     await bench().queue.add({ queue: 'fetch-once', authorizationId: id, reason: 'accepted' });
-    await waitUntil('the failure', async () => (await (await jobsOf(bench(), 'fetch-once', id))[0]?.isFailed()) === true);
+    await waitUntil(
+      'the failure',
+      async () => (await (await jobsOf(bench(), 'fetch-once', id))[0]?.isFailed()) === true,
+    );
     const [job] = await jobsOf(bench(), 'fetch-once', id);
     if (job === undefined) throw new Error('no job');
     return job;
@@ -26,13 +29,14 @@ export function consumingContract({ bench, place }: Suite): void {
       await queue.add({ queue: 'fetch-once', authorizationId: id, reason: 'accepted' });
       await queue.add({ queue: 'purge', authorizationId: id, reason: 'due' });
       const ended = async () =>
-        (await Promise.all([openJobsOf(bench(), 'fetch-once', id), openJobsOf(bench(), 'purge', id)])).flat().length === 0;
+        (await Promise.all([openJobsOf(bench(), 'fetch-once', id), openJobsOf(bench(), 'purge', id)])).flat().length ===
+        0;
       await waitUntil('both ends', async () => recorders.every(({ runs }) => runs.length === 1) && (await ended()));
       expect(await jobsOf(bench(), 'purge', id)).toEqual([]);
       const [job] = await jobsOf(bench(), 'fetch-once', id);
       expect(job?.data).toEqual({ authorizationId: id, reason: 'accepted' });
       expect(job?.returnvalue ?? null).toBeNull();
-      const line = lines.find(({ fields }) => fields.authorizationId === id);
+      const line = lines.find(({ fields }) => fields.authorizationId === id && fields.queue === 'fetch-once');
       expect(line).toMatchObject({ event: 'job', fields: { queue: 'fetch-once', job: 'done', reason: 'recorded' } });
     });
 
@@ -58,7 +62,10 @@ export function consumingContract({ bench, place }: Suite): void {
       );
       await queue.add({ queue: 'refresh-and-pull', authorizationId: throttled, reason: 'accepted' });
       await waitUntil('the first run', () => order.length === 1);
-      await waitUntil('it to wait', async () => (await (await jobsOf(bench(), 'refresh-and-pull', throttled))[0]?.getState()) === 'delayed');
+      await waitUntil(
+        'it to wait',
+        async () => (await (await jobsOf(bench(), 'refresh-and-pull', throttled))[0]?.getState()) === 'delayed',
+      );
       await queue.add({ queue: 'refresh-and-pull', authorizationId: other, reason: 'accepted' });
       await waitUntil('all three runs', () => order.length === 3);
       expect(order.map(({ id }) => id)).toEqual([throttled, other, throttled]);
@@ -109,32 +116,35 @@ export function consumingContract({ bench, place }: Suite): void {
       expect(job.failedReason).toBe('invalid_request');
     });
 
-    test.each(['done', 'failed'] as const)('a sealed request is gone from its intake job once that is %s', async (end) => {
-      const { queue, newId, start } = bench();
-      const id = newId('sealed');
-      const sealed = `sealed-${id}-${CANARY}`;
-      const intake = queue.queues.get('intake');
-      if (intake === undefined) throw new Error('no intake');
-      const job = await intake.add('accept', { authorizationId: id, service: 'portal', sealed });
-      const seen: unknown[] = [];
-      start([
-        {
-          queue: 'intake',
-          run: async ({ payload }) => {
-            seen.push(payload['sealed']);
-            if (seen.length === 1) return { kind: 'again', afterWallMs: 50, reason: 'database_unreachable' };
-            return end === 'done' ? { kind: 'done', reason: 'x' } : { kind: 'failed', code: 'token_expired' };
+    test.each(['done', 'failed'] as const)(
+      'a sealed request is gone from its intake job once that is %s',
+      async (end) => {
+        const { queue, newId, start } = bench();
+        const id = newId('sealed');
+        const sealed = `sealed-${id}-${CANARY}`;
+        const intake = queue.queues.get('intake');
+        if (intake === undefined) throw new Error('no intake');
+        const job = await intake.add('accept', { authorizationId: id, service: 'portal', sealed });
+        const seen: unknown[] = [];
+        start([
+          {
+            queue: 'intake',
+            run: async ({ payload }) => {
+              seen.push(payload['sealed']);
+              if (seen.length === 1) return { kind: 'again', afterWallMs: 50, reason: 'database_unreachable' };
+              return end === 'done' ? { kind: 'done', reason: 'x' } : { kind: 'failed', code: 'token_expired' };
+            },
           },
-        },
-      ]);
-      await waitUntil('the end', async () => (await intake.getJob(job.id ?? ''))?.finishedOn !== undefined);
-      // Until then it is there for every new try.
-      expect(seen).toEqual([sealed, sealed]);
-      const kept = await intake.getJob(job.id ?? '');
-      expect(kept?.data).toEqual({ authorizationId: id, service: 'portal' });
-      expect((await place().tracesOf?.(sealed)) ?? []).toEqual([]);
-      await kept?.remove();
-    });
+        ]);
+        await waitUntil('the end', async () => (await intake.getJob(job.id ?? ''))?.finishedOn !== undefined);
+        // Until then it is there for every new try.
+        expect(seen).toEqual([sealed, sealed]);
+        const kept = await intake.getJob(job.id ?? '');
+        expect(kept?.data).toEqual({ authorizationId: id, service: 'portal' });
+        expect((await place().tracesOf?.(sealed)) ?? []).toEqual([]);
+        await kept?.remove();
+      },
+    );
 
     test('control: a worker that lets errors through keeps their text', async () => {
       const { backend, queue, newId } = bench();
@@ -149,7 +159,10 @@ export function consumingContract({ bench, place }: Suite): void {
       );
       worker.on('error', () => {});
       await queue.add({ queue: 'fetch-once', authorizationId: id, reason: 'accepted' });
-      await waitUntil('the failure', async () => (await (await jobsOf(bench(), 'fetch-once', id))[0]?.isFailed()) === true);
+      await waitUntil(
+        'the failure',
+        async () => (await (await jobsOf(bench(), 'fetch-once', id))[0]?.isFailed()) === true,
+      );
       await worker.close();
       const [job] = await jobsOf(bench(), 'fetch-once', id);
       expect(JSON.stringify(job?.asJSON())).toContain(careless);
@@ -157,38 +170,50 @@ export function consumingContract({ bench, place }: Suite): void {
       if (tracesOf !== null) expect(await tracesOf(careless)).not.toEqual([]);
     });
 
-    test('a consumer that is stopped ends what runs and takes no new job; the next one takes it', async () => {
-      const { queue, newId, start } = bench();
-      const [running, later] = [newId('running'), newId('later')];
-      const { opened, open } = gate();
-      const taken: unknown[] = [];
-      const definition: JobDefinition = {
-        queue: 'fetch-once',
-        run: async ({ payload }) => {
-          taken.push(payload['authorizationId']);
-          if (payload['authorizationId'] === running) await opened;
-          return { kind: 'done', reason: 'x' };
-        },
-      };
-      const first = start([definition], 2);
-      await queue.add({ queue: 'fetch-once', authorizationId: running, reason: 'accepted' });
-      await waitUntil('the first run', () => taken.length === 1);
-      let closed = false;
-      const closing = first.close({ force: false }).then(() => {
-        closed = true;
-      });
-      await queue.add({ queue: 'fetch-once', authorizationId: later, reason: 'accepted' });
-      await staysSo(300, () => {
-        expect(closed).toBe(false);
-        expect(taken).toEqual([running]);
-      });
-      open();
-      await closing;
-      await staysSo(200, () => expect(taken).toEqual([running]));
-      expect(await openJobsOf(bench(), 'fetch-once', running)).toEqual([]);
-      start([definition], 2);
-      await waitUntil('the second run', () => taken.includes(later));
-    });
+    test.each([
+      ['that waited already', 1],
+      ['added while it stops, with room for them', 4],
+    ])(
+      'a consumer that is stopped ends what runs and takes no new jobs %s; the next one takes them',
+      async (_, room) => {
+        const { queue, newId, start } = bench();
+        const running = newId('running');
+        const later = Array.from({ length: 5 }, () => newId('later'));
+        const { opened, open } = gate();
+        const taken: unknown[] = [];
+        const definition: JobDefinition = {
+          queue: 'fetch-once',
+          run: async ({ payload }) => {
+            taken.push(payload['authorizationId']);
+            if (payload['authorizationId'] === running) await opened;
+            return { kind: 'done', reason: 'x' };
+          },
+        };
+        const add = (id: string) => queue.add({ queue: 'fetch-once', authorizationId: id, reason: 'accepted' });
+        const consumers = start([definition], room);
+        await add(running);
+        await waitUntil('the first run', () => taken.length === 1);
+        if (room === 1) await Promise.all(later.map(add));
+        let closed = false;
+        const closing = consumers.close({ force: false }).then(() => {
+          closed = true;
+        });
+        try {
+          if (room > 1) await Promise.all(later.map(add));
+          await staysSo(300, () => {
+            expect(closed).toBe(false);
+            expect(taken).toEqual([running]);
+          });
+        } finally {
+          open();
+        }
+        await closing;
+        await staysSo(200, () => expect(taken).toEqual([running]));
+        expect(await openJobsOf(bench(), 'fetch-once', running)).toEqual([]);
+        start([definition], 2);
+        await waitUntil('the other runs', () => later.every((id) => taken.includes(id)));
+      },
+    );
 
     test('two consumers share the jobs: 40 jobs, each run once', async () => {
       const { queue, newId, start } = bench();

@@ -131,7 +131,9 @@ export function schedulingContract({ bench, place }: Suite): void {
       await waitUntil('a run at once', () => runs.length > 0);
     });
 
-    test('a repeating job that lost its pending run goes on at its next slot once it is scheduled again', async ({ skip }) => {
+    test('a repeating job that lost its pending run goes on at its next slot once it is scheduled again', async ({
+      skip,
+    }) => {
       const { losePending } = place();
       if (losePending === null) return skip('nobody gets at this database from outside');
       const { queue, newId, start } = bench();

@@ -1,0 +1,185 @@
+import { afterAll, afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { killLeftovers, newKey, type Served, serve, settingsOf } from '../support/processes.ts';
+import { bestPlace, embeddedPlace, type Place } from '../support/system-places.ts';
+import { until } from '../support/until.ts';
+import { type Link, requestOf, SECOND_MS, startWorld, type World } from '../support/world.ts';
+
+/** Running jobs may finish this long after SIGTERM (LIMITS.shutdownCapMs), and servers and pools have to close. */
+const STOP_CAP_MS = 15_000;
+const AT_ONCE_MS = 2_000;
+const CANARY = 'canary5ecret';
+/** An expression for it: where the error is thrown is told, and that is a place in this text. */
+const HIDDEN_CANARY = `['canary', '5ecret'].join('')`;
+
+let world: World;
+let place: Place;
+
+beforeEach(async () => {
+  world = await startWorld({ speed: 1 });
+});
+
+afterEach(async () => {
+  await killLeftovers();
+  await world.close();
+  await place.close();
+});
+
+afterAll(killLeftovers);
+
+describe('a process', () => {
+  test('after SIGTERM takes no new job, ends the running one well, and exits with 0; the next process does the rest, once', async () => {
+    place = await bestPlace();
+    const env = settingsOf({ place, world, encryptionKeys: newKey(), more: { WORKER_CONCURRENCY: '1' } });
+    const first = await serve({ command: 'start', env });
+    const running = await world.link({ knobs: { slowFhirMs: 2 * SECOND_MS } });
+    const waiting = await world.link({});
+    await first.api.enqueue(requestOf(running, { id: 'running' }));
+    await until(
+      'its page is asked for',
+      () => pagesOf(running),
+      (pages) => pages.length === 1,
+    );
+    await first.api.enqueue(requestOf(waiting, { id: 'waiting' }));
+    await first.reaches('waiting', 'exchanged, its pull behind the other', ({ state }) => state === 'active');
+    const toldAt = performance.now();
+    first.signal('SIGTERM');
+    const exit = await first.exit;
+    expect(exit).toMatchObject({ code: 0, signal: null });
+    expect(performance.now() - toldAt).toBeLessThan(STOP_CAP_MS);
+    expect(pagesOf(running).map(({ status }) => status)).toEqual([200]);
+    expect(pagesOf(waiting)).toEqual([]);
+    expect(first.stderr()).toBe('');
+    expect(first.events('stopped')).toHaveLength(1);
+
+    const second = await serve({ command: 'start', env });
+    await second.reaches('waiting', 'pulled', ({ lastPull }) => lastPull?.result === 'complete');
+    expect(await second.api.status('running')).toMatchObject({ state: 'active', lastPull: { result: 'complete' } });
+    expect(await second.records('running')).toEqual(await world.records(running.patient));
+    expect(pagesOf(running), 'what was done is not done again').toHaveLength(1);
+    expect(pagesOf(waiting)).toHaveLength(1);
+    await stopped(second);
+  });
+
+  test('with a refresh on the wire, SIGTERM waits for the reply and keeps the new token', async () => {
+    place = await bestPlace();
+    const env = settingsOf({ place, world, encryptionKeys: newKey() });
+    const first = await serve({ command: 'start', env });
+    const link = await world.link({ exchanged: true, knobs: { slowTokenMs: 2 * SECOND_MS } });
+    await first.api.enqueue(requestOf(link, { id: 'refreshing', ...soonOver() }));
+    await until(
+      'the refresh is sent',
+      () => world.row(link.authorizationId),
+      ({ refreshes }) => refreshes === 1,
+    );
+    await stopped(first);
+    await world.turn(link.authorizationId, { slowTokenMs: 0 });
+    const second = await serve({ command: 'start', env });
+    await second.reaches('refreshing', 'pulled', ({ lastPull }) => lastPull?.result === 'complete');
+    expect(await world.row(link.authorizationId)).toMatchObject({ alive: true, refreshes: 1, reusedRefreshTokens: 0 });
+    await stopped(second);
+  });
+
+  test('at a second signal exits at once, with another code than 0', async () => {
+    place = await bestPlace();
+    const process = await serve({ command: 'start', env: settingsOf({ place, world, encryptionKeys: newKey() }) });
+    const link = await world.link({ knobs: { slowFhirMs: 30 * SECOND_MS } });
+    await process.api.enqueue(requestOf(link, { id: 'slow' }));
+    await until(
+      'its page is asked for',
+      () => pagesOf(link),
+      (pages) => pages.length === 1,
+    );
+    process.signal('SIGTERM');
+    await until(
+      'it is stopping',
+      () => process.events('stopping'),
+      (lines) => lines.length === 1,
+    );
+    expect(process.running()).toBe(true);
+    const toldAt = performance.now();
+    process.signal('SIGTERM');
+    expect((await process.exit).code).toBe(1);
+    expect(performance.now() - toldAt).toBeLessThan(AT_ONCE_MS);
+  });
+
+  test('that meets an error nobody caught says where but not what, closes, and exits with 1', async () => {
+    place = await bestPlace();
+    const thrower = `process.on('SIGUSR2', () => { throw new Error(${HIDDEN_CANARY}) })`;
+    const more = { NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(thrower)}` };
+    const process = await serve({
+      command: 'start',
+      env: settingsOf({ place, world, encryptionKeys: newKey(), more }),
+    });
+    process.signal('SIGUSR2');
+    expect(await process.exit).toMatchObject({ code: 1, signal: null });
+    expect(process.events('uncaught')).toHaveLength(1);
+    expect(process.events('stopped')).toHaveLength(1);
+    expect(`${process.stdout()}${process.stderr()}`).not.toContain(CANARY);
+  });
+});
+
+describe('the embedded system', () => {
+  test('killed in mid-life loses nothing and runs nothing twice', async () => {
+    place = await embeddedPlace();
+    const env = settingsOf({ place, world, encryptionKeys: newKey() });
+    const first = await serve({ command: 'start', env });
+    const kept = [await world.link({}), await world.link({ endpoint: 'riverbend-clinic' })];
+    const once = await world.link({ usage: 'ONE_TIME' });
+    const ended = await world.link({});
+    const pulling = await world.link({ knobs: { slowFhirMs: SECOND_MS, everythingPageSize: 8 } });
+    const exchanging = await world.link({ knobs: { tokenOutage: '503' } });
+    for (const [index, link] of kept.entries()) await first.api.enqueue(requestOf(link, { id: `kept-${index}` }));
+    await first.api.enqueue(requestOf(once, { id: 'once', usage: 'ONE_TIME' }));
+    await first.api.enqueue(requestOf(ended, { id: 'ended' }));
+    const whole = ['kept-0', 'kept-1', 'once', 'ended'];
+    for (const id of whole) await first.reaches(id, 'pulled', ({ lastPull }) => lastPull?.result === 'complete');
+    await first.api.purge('ended');
+    await first.reaches('ended', 'purged', ({ state }) => state === 'purged');
+    await first.api.enqueue(requestOf(exchanging, { id: 'exchanging' }));
+    await first.reaches('exchanging', 'failed once', ({ failedRuns }) => failedRuns > 0);
+    await first.api.enqueue(requestOf(pulling, { id: 'pulling' }));
+    await until(
+      'its second page is asked for',
+      () => pagesOf(pulling),
+      (pages) => pages.length >= 2,
+    );
+    first.signal('SIGKILL');
+    expect(await first.exit).toMatchObject({ signal: 'SIGKILL' });
+    await world.turn(exchanging.authorizationId, { tokenOutage: 'none' });
+
+    const second = await serve({ command: 'start', env });
+    for (const id of ['pulling', 'exchanging']) {
+      await second.reaches(id, 'pulled after the restart', ({ lastPull }) => lastPull?.result === 'complete', 90_000);
+    }
+    for (const [id, link] of [
+      ['kept-0', kept[0]],
+      ['kept-1', kept[1]],
+      ['once', once],
+      ['pulling', pulling],
+      ['exchanging', exchanging],
+    ] as const) {
+      if (link === undefined) throw new Error('no link');
+      expect(await second.api.status(id), id).toMatchObject({ state: 'active', lastPull: { result: 'complete' } });
+      expect(await second.records(id), id).toEqual(await world.records(link.patient));
+      expect(await world.row(link.authorizationId), id).toMatchObject({ exchanges: 1, refreshes: 0, alive: true });
+    }
+    expect(await second.api.status('ended')).toMatchObject({ state: 'purged' });
+    for (const link of [...kept, once, ended]) expect(pagesOf(link), 'pulled once, before the kill').toHaveLength(1);
+    await stopped(second);
+  });
+});
+
+/** The pages that the source was asked for with this link's tokens. */
+function pagesOf({ authorizationId }: Link): World['seen'] {
+  return world.seen.filter((one) => one.authorizationId === authorizationId && one.path.includes('$everything'));
+}
+
+/** Handed-over tokens that end within a minute of real time. */
+function soonOver(): { readonly expiresIn: number; readonly issuedAt: string } {
+  return { expiresIn: 3_600, issuedAt: new Date(world.clock.now() - 3_550 * SECOND_MS).toISOString() };
+}
+
+async function stopped(process: Served): Promise<void> {
+  process.signal('SIGTERM');
+  expect(await process.exit).toMatchObject({ code: 0, signal: null });
+}
