@@ -49,7 +49,7 @@ export const environmentSchema = z.object({
   DASHBOARD_USER: z.string().optional().describe('Name for the dashboard (basic authentication)'),
   DASHBOARD_PASSWORD: z
     .string()
-    .min(12, 'must have 12 characters at least')
+    .refine((text) => text.length >= 12, 'must have 12 characters at least')
     .optional()
     .describe('Password for the dashboard'),
   DASHBOARD_PROXY_HEADER: z
@@ -84,8 +84,8 @@ export type Environment = Readonly<z.infer<typeof environmentSchema>>;
 export function readEnvironment(env: NodeJS.ProcessEnv = process.env): Environment {
   const given = Object.fromEntries(
     Object.keys(environmentSchema.shape)
-      .map((name) => [name, env[name]])
-      .filter(([, value]) => value !== undefined && value !== ''),
+      .map((name) => [name, env[name]] as const)
+      .filter(([, value]) => value !== undefined && value.trim() !== ''),
   );
   const parsed = environmentSchema.safeParse(given);
   if (!parsed.success) throw new PerennialError('config_invalid', { field: faultOf(parsed.error) });

@@ -45,7 +45,7 @@ export function leadMs(lifetimeMs: number): number {
 
 /**
  * The period of the repeating job: `min(pull every, access-token lifetime - lead)`, so that a valid access token always exists
- * (design, section 8). A whole number of {@link LIMITS.periodGrainMs}; rounding down keeps the promise.
+ * (design, section 8). A whole number of {@link LIMITS.periodGrainMs}; rounding down keeps the promise, within the slack of a second or two.
  */
 export function periodOf({
   cadence,
@@ -54,7 +54,7 @@ export function periodOf({
   readonly cadence: Cadence;
   readonly accessLifetimeMs: number;
 }): number {
-  const wanted = Math.min(cadence.pullEveryMs, accessLifetimeMs - leadMs(accessLifetimeMs));
+  const wanted = Math.min(cadence.pullEveryMs, accessLifetimeMs - leadMs(accessLifetimeMs) + LIMITS.lifetimeSlackMs);
   const whole = Math.floor(wanted / LIMITS.periodGrainMs) * LIMITS.periodGrainMs;
   return Math.min(LIMITS.periodMaxMs, Math.max(LIMITS.periodMinMs, whole));
 }

@@ -1,6 +1,7 @@
 import type { DeadReason } from './authorization.ts';
 import { leadMs } from './cadence.ts';
 import type { Instant } from './clock.ts';
+import { LIMITS } from './limits.ts';
 
 /** What is known about an authorization's tokens without opening them. */
 export type TokenFacts = {
@@ -42,7 +43,7 @@ export function decideRefresh({
     if (expired) return { kind: 'dead', reason: 'refresh_expired' };
     return rejected ? { kind: 'dead', reason: 'revoked' } : { kind: 'use', reason: 'valid_and_not_refreshable' };
   }
-  const due = neededUntil + leadMs(tokens.accessLifetimeMs) > tokens.accessExpiresAt;
+  const due = neededUntil + leadMs(tokens.accessLifetimeMs) - LIMITS.lifetimeSlackMs > tokens.accessExpiresAt;
   if (!due && !rejected) return { kind: 'use', reason: 'valid_long_enough' };
   if (tokens.refreshExpiresAt !== null && now >= tokens.refreshExpiresAt && expired) {
     return { kind: 'dead', reason: endsAt !== null && now >= endsAt ? 'max_authorization_reached' : 'refresh_expired' };

@@ -70,8 +70,10 @@ export const LIMITS = {
   /** Waits between those tries: inside the smallest grace windows seen in the field (promises, section 2.1). */
   refreshTryWaitsMs: [1 * SECOND_MS, 3 * SECOND_MS],
 
-  /** A period is a whole number of these, so that `expires_in: 86399.4` does not re-phase a scheduler. */
+  /** A period is a whole number of these. */
   periodGrainMs: MINUTE_MS,
+  /** Taken off the lead, so that `expires_in: 86399.4` after 86400 does not re-phase a scheduler. */
+  lifetimeSlackMs: 2 * SECOND_MS,
   /** No repeating job runs more often than this, whatever a source's token lifetime says. */
   periodMinMs: MINUTE_MS,
   periodMaxMs: 31 * DAY_MS,

@@ -1,12 +1,14 @@
-import { afterAll, afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, describe, expect, test } from 'vitest';
 import { killLeftovers, newKey, type Served, serve, settingsOf } from '../support/processes.ts';
 import { bestPlace, embeddedPlace, type Place } from '../support/system-places.ts';
-import { until } from '../support/until.ts';
+import { until } from '../support/system-until.ts';
 import { type Link, requestOf, SECOND_MS, startWorld, type World } from '../support/world.ts';
 
 /** Running jobs may finish this long after SIGTERM (LIMITS.shutdownCapMs), and servers and pools have to close. */
 const STOP_CAP_MS = 15_000;
 const AT_ONCE_MS = 2_000;
+/** Two virtual minutes are four seconds, six hours twelve minutes: what is due every six hours is due once in a test. */
+const GENTLE_SPEED = 30;
 const CANARY = 'canary5ecret';
 /** An expression for it: where the error is thrown is told, and that is a place in this text. */
 const HIDDEN_CANARY = `['canary', '5ecret'].join('')`;
@@ -14,21 +16,15 @@ const HIDDEN_CANARY = `['canary', '5ecret'].join('')`;
 let world: World;
 let place: Place;
 
-beforeEach(async () => {
-  world = await startWorld({ speed: 1 });
-});
-
 afterEach(async () => {
   await killLeftovers();
   await world.close();
   await place.close();
 });
 
-afterAll(killLeftovers);
-
 describe('a process', () => {
   test('after SIGTERM takes no new job, ends the running one well, and exits with 0; the next process does the rest, once', async () => {
-    place = await bestPlace();
+    await open({ speed: 1, at: bestPlace });
     const env = settingsOf({ place, world, encryptionKeys: newKey(), more: { WORKER_CONCURRENCY: '1' } });
     const first = await serve({ command: 'start', env });
     const running = await world.link({ knobs: { slowFhirMs: 2 * SECOND_MS } });
@@ -61,7 +57,7 @@ describe('a process', () => {
   });
 
   test('with a refresh on the wire, SIGTERM waits for the reply and keeps the new token', async () => {
-    place = await bestPlace();
+    await open({ speed: 1, at: bestPlace });
     const env = settingsOf({ place, world, encryptionKeys: newKey() });
     const first = await serve({ command: 'start', env });
     const link = await world.link({ exchanged: true, knobs: { slowTokenMs: 2 * SECOND_MS } });
@@ -80,7 +76,7 @@ describe('a process', () => {
   });
 
   test('at a second signal exits at once, with another code than 0', async () => {
-    place = await bestPlace();
+    await open({ speed: 1, at: bestPlace });
     const process = await serve({ command: 'start', env: settingsOf({ place, world, encryptionKeys: newKey() }) });
     const link = await world.link({ knobs: { slowFhirMs: 30 * SECOND_MS } });
     await process.api.enqueue(requestOf(link, { id: 'slow' }));
@@ -103,7 +99,7 @@ describe('a process', () => {
   });
 
   test('that meets an error nobody caught says where but not what, closes, and exits with 1', async () => {
-    place = await bestPlace();
+    await open({ speed: 1, at: bestPlace });
     const thrower = `process.on('SIGUSR2', () => { throw new Error(${HIDDEN_CANARY}) })`;
     const more = { NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(thrower)}` };
     const process = await serve({
@@ -120,13 +116,13 @@ describe('a process', () => {
 
 describe('the embedded system', () => {
   test('killed in mid-life loses nothing and runs nothing twice', async () => {
-    place = await embeddedPlace();
+    await open({ speed: GENTLE_SPEED, at: embeddedPlace });
     const env = settingsOf({ place, world, encryptionKeys: newKey() });
     const first = await serve({ command: 'start', env });
     const kept = [await world.link({}), await world.link({ endpoint: 'riverbend-clinic' })];
     const once = await world.link({ usage: 'ONE_TIME' });
     const ended = await world.link({});
-    const pulling = await world.link({ knobs: { slowFhirMs: SECOND_MS, everythingPageSize: 8 } });
+    const pulling = await world.link({ knobs: { slowFhirMs: GENTLE_SPEED * SECOND_MS, everythingPageSize: 6 } });
     const exchanging = await world.link({ knobs: { tokenOutage: '503' } });
     for (const [index, link] of kept.entries()) await first.api.enqueue(requestOf(link, { id: `kept-${index}` }));
     await first.api.enqueue(requestOf(once, { id: 'once', usage: 'ONE_TIME' }));
@@ -137,7 +133,7 @@ describe('the embedded system', () => {
     await first.reaches('ended', 'purged', ({ state }) => state === 'purged');
     await first.api.enqueue(requestOf(exchanging, { id: 'exchanging' }));
     await first.reaches('exchanging', 'failed once', ({ failedRuns }) => failedRuns > 0);
-    await first.api.enqueue(requestOf(pulling, { id: 'pulling' }));
+    await first.api.enqueue(requestOf(pulling, { id: 'pulling', cadence: { pullEverySeconds: 120 } }));
     await until(
       'its second page is asked for',
       () => pagesOf(pulling),
@@ -146,10 +142,11 @@ describe('the embedded system', () => {
     first.signal('SIGKILL');
     expect(await first.exit).toMatchObject({ signal: 'SIGKILL' });
     await world.turn(exchanging.authorizationId, { tokenOutage: 'none' });
+    await world.turn(pulling.authorizationId, { slowFhirMs: 0 });
 
     const second = await serve({ command: 'start', env });
     for (const id of ['pulling', 'exchanging']) {
-      await second.reaches(id, 'pulled after the restart', ({ lastPull }) => lastPull?.result === 'complete', 90_000);
+      await second.reaches(id, 'pulled after the restart', ({ lastPull }) => lastPull?.result === 'complete');
     }
     for (const [id, link] of [
       ['kept-0', kept[0]],
@@ -168,6 +165,11 @@ describe('the embedded system', () => {
     await stopped(second);
   });
 });
+
+async function open({ speed, at }: { readonly speed: number; readonly at: () => Promise<Place> }): Promise<void> {
+  world = await startWorld({ speed });
+  place = await at();
+}
 
 /** The pages that the source was asked for with this link's tokens. */
 function pagesOf({ authorizationId }: Link): World['seen'] {

@@ -7,7 +7,7 @@ import { compose } from '../../src/main/compose.ts';
 import { temporaryFolder } from '../support/databases.ts';
 import { freePort, killLeftovers, newKey, runToEnd } from '../support/processes.ts';
 import { findServices, missingOf, type Place, productionPlace } from '../support/system-places.ts';
-import { until } from '../support/until.ts';
+import { until } from '../support/system-until.ts';
 
 /** Stands in every value that is refused, and may stand in nothing that is printed. */
 const CANARY = 'canary5ecret';

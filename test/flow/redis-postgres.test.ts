@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { findServices, missingOf, productionPlace } from '../support/system-places.ts';
-import { until } from '../support/until.ts';
+import { until } from '../support/system-until.ts';
 import { HOUR_MS, requestOf, SPEED } from '../support/world.ts';
 import { nearlyOver } from './system/tokens.ts';
 import { type Stage, systemContract } from './system.contract.ts';

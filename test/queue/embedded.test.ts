@@ -1,9 +1,49 @@
+import { join } from 'node:path';
+import { PGlite } from '@electric-sql/pglite';
+import { expect, test } from 'vitest';
 import { openQueueBackend } from '../../src/adapters/queue/backend.ts';
 import { temporaryFolder } from '../support/databases.ts';
-import type { Place } from './bench.ts';
+import { HOUR_MS, openBench, type Place, recorder, waitUntil } from './bench.ts';
 import { queueContract } from './queue.contract.ts';
 
 queueContract('WorkQueue on the embedded database', openPlace);
+
+test('nothing in the files of the embedded database names a removed authorization, but for the table of events', async () => {
+  const folder = await temporaryFolder();
+  const place = { kind: 'embedded', dataDir: folder.path } as const;
+  const open = () => openQueueBackend({ place, prefix: 'test' });
+  const bench = await openBench({ open, losePending: null, tracesOf: null, dispose: folder.remove });
+  const [id, kept] = [bench.newId('trace'), bench.newId('kept')];
+  const { definition, runsOf } = recorder('fetch-once');
+  const consumers = bench.start([definition]);
+  for (const one of [id, kept]) {
+    await bench.queue.schedule({ authorizationId: one, periodMs: HOUR_MS });
+    await bench.queue.add({ queue: 'fetch-once', authorizationId: one, reason: 'accepted' });
+    await bench.queue.add({ queue: 'purge', authorizationId: one, reason: 'due', delayMs: HOUR_MS });
+  }
+  await waitUntil('both runs', () => runsOf(id).length + runsOf(kept).length === 2);
+  await consumers.close({ force: false });
+  await bench.queue.remove(id);
+  await bench.queue.close();
+  await bench.backend.close();
+  const db = await PGlite.create(join(folder.path, 'queue'));
+  const tables = await db.query<{ name: string }>(
+    `select format('%I.%I', table_schema, table_name) as name from information_schema.tables
+     where table_type = 'BASE TABLE' and table_schema not in ('pg_catalog', 'information_schema')`,
+  );
+  const found = new Map<string, Set<string>>();
+  for (const { name } of tables.rows) {
+    for (const one of [id, kept]) {
+      const rows = await db.query(`select 1 from ${name} t where t::text like $1 limit 1`, [`%${one}%`]);
+      if (rows.rows.length > 0) found.set(one, (found.get(one) ?? new Set()).add(name.split('.')[1] ?? ''));
+    }
+  }
+  await db.close();
+  await folder.remove();
+  expect([...(found.get(id) ?? [])].filter((table) => table !== 'event')).toEqual([]);
+  // Control: the other one is found where it should be.
+  expect([...(found.get(kept) ?? [])]).toEqual(expect.arrayContaining(['job', 'scheduler']));
+});
 
 async function openPlace(): Promise<Place> {
   const folder = await temporaryFolder();

@@ -1,10 +1,10 @@
-import { describe, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { openQueueBackend } from '../../src/adapters/queue/backend.ts';
 import { NO_POSTGRES, postgresForTests, type Sql, type TestPostgres } from '../support/databases.ts';
 import type { Place } from './bench.ts';
 import { queueContract } from './queue.contract.ts';
 
-const postgres = await postgresForTests();
+const postgres = process.env['PERENNIAL_EMBEDDED_ONLY'] === '1' ? null : await postgresForTests();
 if (postgres === null) {
   describe.skip(`WorkQueue on Postgres ${NO_POSTGRES}`, () => {
     test('all of the contract', () => undefined);
@@ -12,6 +12,18 @@ if (postgres === null) {
 } else {
   queueContract('WorkQueue on Postgres', () => openPlace(postgres));
 }
+
+test('a Postgres that is away is queue_unreachable within 3 s, naming DATABASE_URL and not its password', async () => {
+  const url = 'postgres://user:canary-password@127.0.0.1:1/none';
+  const began = performance.now();
+  const opening = openQueueBackend({ place: { kind: 'postgres', url }, prefix: 'test' });
+  await expect(opening).rejects.toMatchObject({
+    code: 'queue_unreachable',
+    message: expect.not.stringContaining('canary'),
+    field: 'DATABASE_URL',
+  });
+  expect(performance.now() - began).toBeLessThan(3_000);
+});
 
 async function openPlace({ createDatabase }: TestPostgres): Promise<Place> {
   const { databaseUrl, sql, drop } = await createDatabase();

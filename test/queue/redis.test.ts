@@ -5,7 +5,8 @@ import { dropPrefix, findRedis, randomPrefix, sayWhenRedisIsMissing } from '../s
 import type { Place } from './bench.ts';
 import { queueContract } from './queue.contract.ts';
 
-const redis = await findRedis();
+const found = await findRedis();
+const redis = { ...found, answers: found.answers && process.env['PERENNIAL_EMBEDDED_ONLY'] !== '1' };
 sayWhenRedisIsMissing(redis.answers);
 describe.runIf(redis.answers)('BullMQ', () => {
   queueContract('WorkQueue on Redis', async () => openPlace(redis.url));

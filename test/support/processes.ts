@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { createHttpApi, type HttpApi } from '../../src/client/http.ts';
 import type { AuthorizationView } from '../../src/contract/wire.ts';
 import type { Place } from './system-places.ts';
-import { until } from './until.ts';
+import { until } from './system-until.ts';
 import { linesOf, sortedRecords, sourcesOf, type World } from './world.ts';
 
 const ENTRY = fileURLToPath(new URL('../../src/main.ts', import.meta.url));

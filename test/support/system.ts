@@ -9,7 +9,7 @@ import { type OpenTokens, openTokens } from '../../src/flows/token-vault.ts';
 import { compose } from '../../src/main/compose.ts';
 import { startWorker } from '../../src/main/run.ts';
 import type { Place } from './system-places.ts';
-import { until } from './until.ts';
+import { until } from './system-until.ts';
 import { sortedRecords, sourcesOf, type World } from './world.ts';
 
 const ACTOR = 'test';

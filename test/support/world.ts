@@ -225,6 +225,20 @@ const SEARCHED_TYPES = [
   'DocumentReference',
 ];
 
+/** Pairs of requests that carried tokens of one authorization at the same time. */
+export function overlapsOf(seen: readonly Seen[]): readonly (readonly [Seen, Seen])[] {
+  const latest = new Map<string, Seen>();
+  const overlaps: (readonly [Seen, Seen])[] = [];
+  for (const one of [...seen].sort((left, right) => left.startedAt - right.startedAt)) {
+    if (one.authorizationId === null) continue;
+    const before = latest.get(one.authorizationId);
+    if (before !== undefined && (before.endedAt ?? Number.POSITIVE_INFINITY) > one.startedAt)
+      overlaps.push([before, one]);
+    latest.set(one.authorizationId, one);
+  }
+  return overlaps;
+}
+
 export function linesOf(ndjson: string): readonly string[] {
   return ndjson.split('\n').filter((line) => line !== '');
 }

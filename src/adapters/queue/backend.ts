@@ -63,6 +63,8 @@ const EMBEDDED_POLL_S = 0.5;
 const POSTGRES_POOL_SIZE = 2;
 /** How long a producer waits for a connection to Redis before it says that Redis is away. */
 const REDIS_CONNECT_TIMEOUT_MS = 2_000;
+/** How long a producer waits for an answer over a connection that may have gone silent. */
+const REDIS_COMMAND_TIMEOUT_MS = 2_500;
 
 const KEEP_FAILED = { count: LIMITS.keepFailedJobs, age: LIMITS.keepFailedAgeS };
 
@@ -98,6 +100,7 @@ async function openRedis({ url, prefix }: { readonly url: string; readonly prefi
     maxRetriesPerRequest: 1,
     enableOfflineQueue: false,
     connectTimeout: REDIS_CONNECT_TIMEOUT_MS,
+    commandTimeout: REDIS_COMMAND_TIMEOUT_MS,
   };
   const consumer = { url, maxRetriesPerRequest: null };
   return {

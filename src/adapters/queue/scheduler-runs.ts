@@ -1,8 +1,10 @@
+import type { Queue } from 'bullmq';
 import { Pool, type PoolConfig } from 'pg';
-import type { AnyQueue } from './backend.ts';
+
+type RunsQueue = Pick<Queue<Readonly<Record<string, unknown>>, void>, 'name' | 'getRanges' | 'getJob'>;
 
 /** Removes the runs that an authorization's scheduler made and that wait, were put back, or ended. */
-export type RemoveRuns = (value: { readonly queue: AnyQueue; readonly authorizationId: string }) => Promise<void>;
+export type RemoveRuns = (value: { readonly queue: RunsQueue; readonly authorizationId: string }) => Promise<void>;
 
 /** Runs carry their scheduler's id in theirs. Ids only are read: a fleet has a delayed job for each authorization. */
 export const removeRunsOnRedis: RemoveRuns = async ({ queue, authorizationId }) => {

@@ -35,16 +35,21 @@ export function isLoopbackUrl(text: string): boolean {
   return url !== null && LOOPBACK.has(url.hostname);
 }
 
+function mayCarryToken({ protocol, hostname }: URL): boolean {
+  return protocol === 'https:' || (protocol === 'http:' && LOOPBACK.has(hostname));
+}
+
+function isPlain({ username, password, search, hash }: URL): boolean {
+  return [username, password, search, hash].every((part) => part === '');
+}
+
 const urlSchema = z
   .string()
   .refine((text) => URL.canParse(text), 'must be a URL')
+  .refine((text) => !URL.canParse(text) || mayCarryToken(new URL(text)), 'must be https (loopback excepted)')
   .refine(
-    (text) => !URL.canParse(text) || new URL(text).protocol === 'https:' || isLoopbackUrl(text),
-    'must be https (loopback excepted)',
-  )
-  .refine(
-    (text) => !URL.canParse(text) || (new URL(text).username === '' && new URL(text).search === ''),
-    'must carry no credentials and no query',
+    (text) => !URL.canParse(text) || isPlain(new URL(text)),
+    'must carry no credentials, no query and no fragment',
   );
 
 /**

@@ -70,7 +70,8 @@ function checksOf({ part, view, row, recordsSha256, worstAge, requestsAfterPurge
     ];
   }
   if (ERASED.has(role)) {
-    const fallback = role !== 'fallback' || (view.usage === 'ONE_TIME' && view.usageReason !== 'as_requested');
+    const fellBack = view.usage === 'ONE_TIME' && view.usageReason !== 'as_requested';
+    const asAskedFor = view.usage === part.usage && view.usageReason === 'as_requested';
     return [
       check('erased, and reads refused', view.state === 'purged' && recordsSha256 === null),
       check('nothing asked of the source after that', requestsAfterPurge === 0),
@@ -78,7 +79,7 @@ function checksOf({ part, view, row, recordsSha256, worstAge, requestsAfterPurge
         role === 'ended_by_caller' ? 'revoked at the source' : 'exchanged once',
         role === 'ended_by_caller' ? !row.alive : row.exchanges <= 1,
       ),
-      check('its usage, and why, are shown', fallback),
+      check('its usage, and why, are shown', role === 'fallback' ? fellBack : asAskedFor),
     ];
   }
   return [

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import type { AuthorizationRequest } from '../../../src/contract/wire.ts';
-import { until } from '../../support/until.ts';
+import { until } from '../../support/system-until.ts';
 import { HOUR_MS, requestOf } from '../../support/world.ts';
 import type { Stage } from '../system.contract.ts';
 

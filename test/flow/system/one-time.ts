@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { until } from '../../support/until.ts';
+import { until } from '../../support/system-until.ts';
 import { HOUR_MS, type Link, requestOf, type World } from '../../support/world.ts';
 import type { Stage } from '../system.contract.ts';
 

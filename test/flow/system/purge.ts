@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { until } from '../../support/until.ts';
+import { until } from '../../support/system-until.ts';
 import { MINUTE_MS, requestOf } from '../../support/world.ts';
 import type { Stage } from '../system.contract.ts';
 import { expectNothingLeft } from './one-time.ts';

@@ -4,7 +4,7 @@ import type { Fence, Store } from '../../../src/core/ports/store.ts';
 import { accept } from '../../../src/flows/accept.ts';
 import type { Context } from '../../../src/flows/context.ts';
 import { refreshAndPull } from '../../../src/flows/refresh-and-pull.ts';
-import { until } from '../../support/until.ts';
+import { until } from '../../support/system-until.ts';
 import { HOUR_MS, MINUTE_MS, requestOf, type World } from '../../support/world.ts';
 import type { Stage } from '../system.contract.ts';
 

@@ -1,0 +1,104 @@
+import { describe, expect, test } from 'vitest';
+import { decideRefresh } from '../../src/core/decide-refresh.ts';
+import { UNITS } from '../../src/core/limits.ts';
+
+const { HOUR_MS, DAY_MS } = UNITS;
+const NOW = Date.UTC(2026, 6, 1);
+
+type Case = Parameters<typeof decideRefresh>[0];
+type Change = Partial<Omit<Case, 'tokens'>> & { readonly tokens?: Partial<Case['tokens']> };
+
+/** A 24 h token issued an hour ago; the next run comes in 6 h. */
+function decide({ tokens, ...rest }: Change = {}) {
+  return decideRefresh({
+    attemptLeftOpen: false,
+    rejected: false,
+    neededUntil: NOW + 6 * HOUR_MS,
+    endsAt: null,
+    now: NOW,
+    tokens: {
+      version: 3,
+      hasRefreshToken: true,
+      accessExpiresAt: NOW + 23 * HOUR_MS,
+      accessLifetimeMs: DAY_MS,
+      refreshExpiresAt: NOW + 89 * DAY_MS,
+      ...tokens,
+    },
+    ...rest,
+  });
+}
+
+describe('every branch', () => {
+  const gone = { accessExpiresAt: NOW };
+  const bare = { hasRefreshToken: false, refreshExpiresAt: null };
+  const spent = { refreshExpiresAt: NOW };
+  const rows: readonly [string, Change, string, string][] = [
+    ['a token that outlives the next run', {}, 'use', 'valid_long_enough'],
+    ['a token that ends before the next run', { neededUntil: NOW + 23 * HOUR_MS }, 'refresh', 'ends_before_next_run'],
+    [
+      'a token that ends within the lead after it',
+      { neededUntil: NOW + 22.5 * HOUR_MS },
+      'refresh',
+      'ends_before_next_run',
+    ],
+    ['a token that ends just after the lead', { neededUntil: NOW + 22 * HOUR_MS }, 'use', 'valid_long_enough'],
+    ['an expired token', { tokens: gone }, 'refresh', 'expired'],
+    ['a token the source has just refused', { rejected: true }, 'refresh', 'rejected_by_source'],
+    [
+      'an attempt that a crash left open, whatever the token',
+      { attemptLeftOpen: true },
+      'recover',
+      'attempt_left_open',
+    ],
+    ['the same, with the token expired', { attemptLeftOpen: true, tokens: gone }, 'recover', 'attempt_left_open'],
+    ['no refresh token and a valid access token', { tokens: bare }, 'use', 'valid_and_not_refreshable'],
+    [
+      'no refresh token and a token that ends before the next run',
+      { tokens: bare, neededUntil: NOW + 30 * HOUR_MS },
+      'use',
+      'valid_and_not_refreshable',
+    ],
+    ['no refresh token and an expired one', { tokens: { ...bare, ...gone } }, 'dead', 'refresh_expired'],
+    ['no refresh token and a refused one', { tokens: bare, rejected: true }, 'dead', 'revoked'],
+    ['both tokens expired', { tokens: { ...gone, ...spent } }, 'dead', 'refresh_expired'],
+    [
+      'both expired at the end of the authorization',
+      { tokens: { ...gone, ...spent }, endsAt: NOW },
+      'dead',
+      'max_authorization_reached',
+    ],
+    [
+      'both expired, with the end of the authorization still to come',
+      { tokens: { ...gone, ...spent }, endsAt: NOW + 1 },
+      'dead',
+      'refresh_expired',
+    ],
+    // The server's clock decides: what we take for expired may still be granted.
+    [
+      'a refresh token past its time while the access token lives',
+      { tokens: spent, neededUntil: NOW + 30 * HOUR_MS },
+      'refresh',
+      'ends_before_next_run',
+    ],
+    ['a refresh token that never ends', { tokens: { ...gone, refreshExpiresAt: null } }, 'refresh', 'expired'],
+  ];
+
+  test.each(rows)('%s', (_, change, kind, reason) => {
+    expect(decide(change)).toEqual({ kind, reason });
+  });
+});
+
+test('a token is expired at the very millisecond of its end, and not one before', () => {
+  const bare = { hasRefreshToken: false, refreshExpiresAt: null };
+  expect(decide({ tokens: { ...bare, accessExpiresAt: NOW } }).kind).toBe('dead');
+  expect(decide({ tokens: { ...bare, accessExpiresAt: NOW + 1 } }).kind).toBe('use');
+});
+
+test('right after a refresh nothing is due again, for lifetimes with fractions too', () => {
+  for (const accessLifetimeMs of [DAY_MS, 86_399_400, 86_398_100, HOUR_MS, 3_599_200]) {
+    const lead = Math.min(HOUR_MS, accessLifetimeMs / 24);
+    const neededUntil = NOW + Math.floor((accessLifetimeMs - lead + 2_000) / 60_000) * 60_000;
+    const tokens = { accessLifetimeMs, accessExpiresAt: NOW + accessLifetimeMs };
+    expect(decide({ tokens, neededUntil })).toEqual({ kind: 'use', reason: 'valid_long_enough' });
+  }
+});
