@@ -7,7 +7,12 @@ import type { JobOutcome } from '../src/core/ports/queue.ts';
 import type { Job } from './job.ts';
 
 const intakeSchema = z.discriminatedUnion('kind', [
-  z.object({ kind: z.literal('accept'), authorizationId: idSchema, service: z.string().max(64), sealed: z.string() }),
+  z.object({
+    kind: z.literal('accept'),
+    authorizationId: idSchema,
+    service: z.string().max(64),
+    sealed: z.string().optional(),
+  }),
   z.object({ kind: z.literal('cancel'), authorizationId: idSchema, service: z.string().max(64) }),
 ]);
 
@@ -24,12 +29,12 @@ export function intakeJob({
 }): Job {
   return {
     queue: 'intake',
-    run: async ({ name, payload }) => {
+    run: async ({ name, payload, ageMs }) => {
       try {
         await take({ service, open, job: parse(name, payload) });
         return { kind: 'done', reason: name };
       } catch (error) {
-        return outcomeOf(error);
+        return outcomeOf({ error, name, ageMs });
       }
     },
   };
@@ -55,13 +60,29 @@ async function take({
     await service.requestPurge({ id: job.authorizationId, actor });
     return;
   }
+  if (job.sealed === undefined) {
+    // A crash came between the acceptance and the job's end, when the sealed part was already gone.
+    await service.status(job.authorizationId);
+    return;
+  }
   const request = await open(job.sealed);
   if (request.id !== job.authorizationId) throw new PerennialError('invalid_request', { field: 'id' });
   await service.accept({ request, actor });
 }
 
-function outcomeOf(error: unknown): JobOutcome {
+function outcomeOf({
+  error,
+  name,
+  ageMs,
+}: {
+  readonly error: unknown;
+  readonly name: string;
+  readonly ageMs: number;
+}): JobOutcome {
   const code = codeOf(error);
+  // It may have overtaken the request it cancels: workers take several jobs at once, and an outage puts a request back.
+  const early = name === 'cancel' && code === 'authorization_not_found' && ageMs < LIMITS.cancelWaitsForMs;
+  if (early) return { kind: 'again', afterWallMs: LIMITS.dependencyRetryWallMs, reason: code };
   if (ERRORS[code].retry === 'never') return { kind: 'failed', code };
   return { kind: 'again', afterWallMs: LIMITS.dependencyRetryWallMs, reason: code };
 }

@@ -6,6 +6,8 @@ export type Job = {
   readonly run: (value: {
     readonly name: string;
     readonly payload: Readonly<Record<string, unknown>>;
+    /** How long ago the job was added; wall time. */
+    readonly ageMs: number;
     readonly signal: AbortSignal;
   }) => Promise<JobOutcome>;
 };

@@ -1,22 +1,22 @@
 import { codeOf } from '../src/core/errors.ts';
 import { LIMITS } from '../src/core/limits.ts';
 import type { Context } from '../src/flows/context.ts';
-import { sweep } from '../src/flows/sweep.ts';
+import { SWEEPS, type Sweep } from '../src/flows/sweep.ts';
+
+type Looking = { readonly context: Context; readonly signal: AbortSignal };
 
 /**
- * Looks at the store every {@link LIMITS.sweepEveryMs} until the signal aborts. A loop of this process and no queue job, because it is what
+ * Looks at the store every {@link LIMITS.sweepEveryMs} until the signal aborts. Loops of this process and no queue job, because they are what
  * still works when the queue is lost.
  */
-export async function runSweeper({
-  context,
-  signal,
-}: {
-  readonly context: Context;
-  readonly signal: AbortSignal;
-}): Promise<void> {
+export async function runSweeper(looking: Looking): Promise<void> {
+  await Promise.all(SWEEPS.map((look) => lookAgainAndAgain({ look, ...looking })));
+}
+
+async function lookAgainAndAgain({ look, context, signal }: Looking & { readonly look: Sweep }): Promise<void> {
   while (!signal.aborted) {
     try {
-      await sweep({ context, signal });
+      await look({ context, signal });
     } catch (error) {
       context.log.error('sweep_failed', { code: codeOf(error) });
     }

@@ -42,6 +42,9 @@ export const environmentSchema = z.object({
   CADENCE_FILE: z.string().optional().describe('JSON file that overrides the cadence per network and per endpoint'),
   HOST: z.string().default('127.0.0.1').describe('Address to listen on'),
   PORT: port.default(3_000).describe('Port of the API, the dashboard, health and metrics'),
+  WORKER_PORT: port
+    .optional()
+    .describe('Port of health and metrics of a worker that runs without the web; unset: none'),
   API_KEYS: z
     .string()
     .optional()
@@ -57,6 +60,11 @@ export const environmentSchema = z.object({
     .regex(/^[A-Za-z0-9-]+$/, 'must be a header name')
     .optional()
     .describe('Header that your authenticating proxy sets, instead of a password'),
+  DASHBOARD_PROXY_VALUE: z
+    .string()
+    .refine((text) => text.length >= 12, 'must have 12 characters at least')
+    .optional()
+    .describe('What the proxy sets in that header; needed where others than the proxy can reach the port'),
   DASHBOARD_WRITABLE: flag.default(false).describe('true lets the dashboard retry and remove jobs'),
   WORKER_CONCURRENCY: count(1_000).default(10).describe('Jobs of one queue that one worker runs at once'),
   LOG_LEVEL: z.enum(['info', 'warn', 'error', 'silent']).default('info').describe('Log level'),

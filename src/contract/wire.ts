@@ -17,13 +17,25 @@ export const idSchema = z
   .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/, 'must be 1 to 128 letters, digits, dots, dashes or underscores')
   .describe("The caller's own id of the authorization; opaque, no e-mail address, no name");
 
-const tokenSchema = z.string().min(1, 'must not be empty').max(TOKEN_MAX_CHARS, 'is too long');
+/** RFC 6749, appendix A: tokens are of visible ASCII; a stray newline would fail each request without ever being sent. */
+const tokenSchema = z
+  .string()
+  .max(TOKEN_MAX_CHARS, 'is too long')
+  .regex(/^[\x21-\x7e]+$/, 'must be visible ASCII without spaces');
+
+/** Text for people: no control characters, and well-formed, or the database's JSON refuses it. */
+const textSchema = (max: number) =>
+  z
+    .string()
+    .min(1)
+    .max(max)
+    .refine((text) => text.isWellFormed() && !/\p{Cc}/u.test(text), 'must be text without control characters');
 const seconds = (max: number) => z.number().min(0, 'must not be negative').max(max, 'is too large');
 
 const endpointSchema = z
   .strictObject({
-    id: z.string().min(1).max(128),
-    name: z.string().max(200).optional(),
+    id: textSchema(128),
+    name: textSchema(200).optional(),
     refreshable: z.boolean().optional(),
     maxAuthorizationPeriodSeconds: seconds(20 * YEAR_S).optional(),
   })
@@ -77,6 +89,9 @@ export const authorizationRequestSchema = requestShape.superRefine((request, con
   }
   if (request.accessToken !== undefined && request.patient === undefined)
     fault('patient', 'is needed with accessToken');
+  if (request.refreshToken === undefined && request.refreshExpiresIn !== undefined) {
+    fault('refreshToken', 'is needed with refreshExpiresIn');
+  }
   if (request.accessToken === undefined && request.refreshToken !== undefined) {
     fault('accessToken', 'is needed with refreshToken');
   }
@@ -92,7 +107,7 @@ export const authorizationViewSchema = z.object({
   service: z.string(),
   source: z.string(),
   network: z.enum(NETWORKS),
-  endpoint: endpointSchema,
+  endpoint: endpointSchema.extend({ id: z.string(), name: z.string().optional() }),
   usage: z.enum(['ONE_TIME', 'MULTIPLE']),
   usageRequested: z.enum(['ONE_TIME', 'MULTIPLE']),
   usageReason: z.string().describe('as_requested, or why MULTIPLE became ONE_TIME'),
@@ -145,9 +160,15 @@ export const errorSchema = z.object({
 export function faultOf(error: z.ZodError, prefix = ''): string {
   const issue = error.issues[0];
   if (issue === undefined) return `${prefix}body`;
-  if (issue.code === 'unrecognized_keys') return `${[...issue.path, ''].join('.')}unknown field`;
+  if (issue.code === 'unrecognized_keys')
+    return `${[...issue.path, namedKey(issue.keys)].join('.')} is an unknown field`;
   const field = `${prefix}${issue.path.join('.')}` || 'body';
   return `${field} ${problemOf(issue)}`;
+}
+
+/** A key is named only if it looks like one: somebody may have put a value there. */
+function namedKey([key]: readonly string[]): string {
+  return key !== undefined && /^[A-Za-z_][A-Za-z0-9_]{0,31}$/.test(key) ? key : '?';
 }
 
 function problemOf(issue: z.core.$ZodIssue): string {

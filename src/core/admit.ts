@@ -51,7 +51,7 @@ export function admit({
     usageReason: usageReasonOf(usageRequested, endpoint),
     endsAt,
     periodMs: null,
-    purgeDueAt: Math.min(accessExpiresAt, acceptedAt + LIMITS.oneTimeMaxMs),
+    purgeDueAt: Math.min(accessExpiresAt, acceptedAt + LIMITS.oneTimeMaxMs, endsAt ?? Number.POSITIVE_INFINITY),
     purgeReason: 'one_time_expired',
   };
 }

@@ -148,8 +148,9 @@ function readResource(bytes: Uint8Array, start: number, guess: string | undefine
   const { end, texts } = readTexts(bytes, start, 3, RESOURCE_KEYS, guess);
   const { resourceType, id } = texts;
   if (!resourceType) return { end, found: 'no_type' };
-  if (!id) return { end, found: 'no_id' };
-  return { end, found: { start, end, resourceType, id } };
+  // A server's remark among the entries has no id by right (FHIR R4, bundle.html, search mode "outcome").
+  if (!id && resourceType !== 'OperationOutcome') return { end, found: 'no_id' };
+  return { end, found: { start, end, resourceType, id: id ?? '' } };
 }
 
 function readLinks(page: Page, start: number): number {

@@ -37,17 +37,19 @@ export function decideRefresh({
   readonly endsAt: Instant | null;
   readonly now: Instant;
 }): RefreshDecision {
-  if (attemptLeftOpen) return { kind: 'recover', reason: 'attempt_left_open' };
   const expired = now >= tokens.accessExpiresAt;
+  // Before anything is spent: past these ends no answer of the source can bring the authorization back.
+  if (endsAt !== null && now >= endsAt) return { kind: 'dead', reason: 'max_authorization_reached' };
+  if (tokens.refreshExpiresAt !== null && now >= tokens.refreshExpiresAt && expired) {
+    return { kind: 'dead', reason: 'refresh_expired' };
+  }
+  if (attemptLeftOpen) return { kind: 'recover', reason: 'attempt_left_open' };
   if (!tokens.hasRefreshToken) {
     if (expired) return { kind: 'dead', reason: 'refresh_expired' };
     return rejected ? { kind: 'dead', reason: 'revoked' } : { kind: 'use', reason: 'valid_and_not_refreshable' };
   }
   const due = neededUntil + leadMs(tokens.accessLifetimeMs) - LIMITS.lifetimeSlackMs > tokens.accessExpiresAt;
   if (!due && !rejected) return { kind: 'use', reason: 'valid_long_enough' };
-  if (tokens.refreshExpiresAt !== null && now >= tokens.refreshExpiresAt && expired) {
-    return { kind: 'dead', reason: endsAt !== null && now >= endsAt ? 'max_authorization_reached' : 'refresh_expired' };
-  }
   if (rejected) return { kind: 'refresh', reason: 'rejected_by_source' };
   return { kind: 'refresh', reason: expired ? 'expired' : 'ends_before_next_run' };
 }

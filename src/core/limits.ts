@@ -21,15 +21,19 @@ export const LIMITS = {
   pageBodyIdleTimeoutMs: 30 * SECOND_MS,
   /** One page, decompressed. A single $everything bundle of a long history is tens of MB. */
   pageMaxBytes: 512 * MIB,
+  /** One page from its first byte to its last: a body that drips a byte now and then never idles. */
+  pageDeadlineMs: 15 * MINUTE_MS,
+  /** All pages of one pull, decompressed: a worker's place is not kept by an upstream without end. */
+  pullMaxBytes: 8_192 * MIB,
   /** Pages of one resource type. At 1,000 resources a page this is five million. */
   pagesPerTypeMax: 5_000,
   connectTimeoutMs: 10 * SECOND_MS,
   /** Sockets held to one origin: enough for a busy payer, few enough for its load balancer. */
   connectionsPerOrigin: 32,
-  /** Resources asked for in one page: the most that Flexpa allows. */
-  pageSize: 1_000,
   /** Retry-After is honoured up to here: Cerner has been seen to ask for hours (bulk-data-client #14). */
   retryAfterMaxMs: 6 * HOUR_MS,
+  /** A `Retry-After: 0` beside a 429 is no leave to come back at once. */
+  retryAfterMinMs: SECOND_MS,
   /** What we wait when a 429 says "still syncing" and names no time (contract, section 2). */
   syncingRetryMs: 3 * SECOND_MS,
   /** What we wait when a 429 says "throttled" and names no time. */
@@ -56,16 +60,18 @@ export const LIMITS = {
   leaseTakenRetryMs: 2 * SECOND_MS,
   /** How often each worker looks for open intents, late purges and lost jobs: a crash is repaired within 10 s (P4). */
   sweepEveryMs: SECOND_MS,
+  /** What one sweep works on at once: one hanging token endpoint must not keep the others out of their grace window. */
+  sweepConcurrency: 10,
+  /** A cancellation that overtook its own request in the queue waits this long for it. */
+  cancelWaitsForMs: 10 * MINUTE_MS,
   /** Rows one sweep takes on; the next sweep takes the next ones. */
   sweepBatch: 200,
   /** The gauge of overdue purges counts no further: beyond it the alarm is the same. */
   overdueCountMax: 1_000,
   /** A run this much later than planned is repaired by the sweep; BullMQ itself is late by seconds, not minutes. */
   overdueGraceMs: MINUTE_MS,
-  /** Tries with the same refresh token while the outcome is unsure, before the job is put back for later. */
-  refreshTriesPerRun: 3,
   /** How long a granted pair is held in memory and offered again while the store is away: losing it loses the patient. */
-  commitRetryForMs: 60 * SECOND_MS,
+  commitRetryForMs: 30 * SECOND_MS,
   commitRetryEveryMs: 250,
   /** Waits between those tries: inside the smallest grace windows seen in the field (promises, section 2.1). */
   refreshTryWaitsMs: [1 * SECOND_MS, 3 * SECOND_MS],
@@ -81,6 +87,8 @@ export const LIMITS = {
   leadShare: 1 / 24,
   leadMinMs: 30 * SECOND_MS,
   leadMaxMs: HOUR_MS,
+  /** A token that is said to live longer counts as living this long: beyond some 200,000 years an instant has no date. */
+  tokenLifetimeMaxMs: 20 * 366 * DAY_MS,
   /** A lifetime nobody told us: short, so that we find out by using it (contract, 8.3). */
   accessTokenUnknownLifetimeMs: 5 * MINUTE_MS,
   /** A caller's clock may be this far ahead of ours before `issuedAt` counts as wrong. */

@@ -53,6 +53,8 @@ export function activate({
         return putBack({ work, code: 'source_refused_us', afterMs: null });
       case 'throttled':
         return putBack({ work, code: 'upstream_throttled', afterMs: spending.retryAfterMs });
+      case 'cancelled':
+        return putBack({ work, code: 'cancelled', afterMs: 0 });
       case 'unsure':
         return putBack({ work, code: 'upstream_unavailable', afterMs: null });
     }

@@ -21,6 +21,8 @@ export type Context = {
   readonly cadence: CadenceTable;
   /** This process, as it stands in leases. */
   readonly owner: string;
+  /** Aborts when the process is told to stop: from then on no token is spent that has not been sent. */
+  readonly stopping: AbortSignal;
 };
 
 /** Stands in the audit trail where the worker itself acts. */

@@ -44,15 +44,17 @@ export async function pullRecords({
   const writer = await openRecordWriter({ context, held, key, authorizationId: authorization.id });
   const progress: Progress = { pages: 0, bytes: 0, waits: 0 };
   const endings: Ending[] = [];
+  const complete = new Set<string | null>();
   for (const request of await planPull({ work })) {
     const ending = await pullRequest({ work, writer, progress, request, giveToken });
     endings.push(ending);
-    const types = request.type === null ? writer.types() : [request.type];
-    for (const type of types) {
-      const written = await writer.finish({ type, complete: ending.kind === 'complete' });
-      if (written === 'superseded') endings.push({ kind: 'superseded' });
-    }
-    if (endings.some(stopsThePull)) break;
+    if (ending.kind === 'complete') complete.add(request.type);
+    if (stopsThePull(ending)) break;
+  }
+  // Only now, because a later search may include resources of a type that an earlier one has read to its end.
+  for (const type of writer.types()) {
+    const written = await writer.finish({ type, complete: complete.has(null) || complete.has(type) });
+    if (written === 'superseded') endings.push({ kind: 'superseded' });
   }
   context.log.info('pulled', { authorizationId: authorization.id, source: source.name, pages: progress.pages });
   return reportOf({ endings, tally: writer.tally(), progress });
@@ -80,8 +82,10 @@ async function pullRequest({
   let url: string | null = request.url;
   let rejectedBefore = false;
   const visited = new Set<string>();
+  const read: Reading = { entries: 0, total: 0, faulty: false };
   while (url !== null) {
     if (visited.has(url) || visited.size >= LIMITS.pagesPerTypeMax) return partial('upstream_malformed');
+    if (progress.bytes > LIMITS.pullMaxBytes) return partial('upstream_too_large', null, true);
     const accessToken = await giveToken({ rejected: rejectedBefore });
     if (accessToken === null) return { kind: 'no_token' };
     const reply = await source.fetchPage({ url, accessToken, signal: held.signal });
@@ -90,17 +94,22 @@ async function pullRequest({
       continue;
     }
     if (await waitedInPlace({ work, reply, progress })) continue;
+    // A refusal in the middle (a cursor that has expired) says nothing of the type: what was read of it is half.
+    if (reply.kind === 'type_refused' && visited.size > 0) return partial('upstream_malformed');
     if (reply.kind !== 'page') return endingOf(reply);
     rejectedBefore = false;
     visited.add(url);
     progress.pages += 1;
     progress.bytes += reply.bytes.length;
-    const page = await takePage({ writer, base: source.fhirBaseUrl, bytes: reply.bytes });
+    const page = await takePage({ writer, base: source.fhirBaseUrl, bytes: reply.bytes, read });
     if (page.kind === 'ended') return page.ending;
     url = page.next;
   }
-  return { kind: 'complete' };
+  return read.faulty || read.entries < read.total ? partial('upstream_malformed') : { kind: 'complete' };
 }
+
+/** What one request's pages have told so far: a page that is not whole says so by its total, a bad entry or an issue among its entries. */
+type Reading = { entries: number; total: number; faulty: boolean };
 
 /** A throttled page in mid-pull is waited for where it is, within limits: to begin again would spend the quota on pages we have. */
 async function waitedInPlace({
@@ -124,25 +133,38 @@ async function takePage({
   writer,
   base,
   bytes,
+  read,
 }: {
   readonly writer: RecordWriter;
   readonly base: string;
   readonly bytes: Uint8Array;
+  readonly read: Reading;
 }): Promise<
   { readonly kind: 'next'; readonly next: string | null } | { readonly kind: 'ended'; readonly ending: Ending }
 > {
   const ended = (ending: Ending) => ({ kind: 'ended', ending }) as const;
   const page = sliceBundle(bytes);
   if (page.kind !== 'bundle') return ended(partial('upstream_malformed'));
+  read.total = Math.max(read.total, page.total ?? 0);
+  read.entries += page.slices.length;
+  // The entry is refused and counted; the rest of the pages is still read (what is good in a pull is kept).
+  if (page.faults.length > 0) read.faulty = true;
   for (const { resourceType, id, start, end } of page.slices) {
-    if (resourceType === 'OperationOutcome') continue;
+    if (resourceType === 'OperationOutcome') {
+      read.faulty ||= tellsOfErrors(bytes.subarray(start, end));
+      continue;
+    }
     const written = await writer.offer({ type: resourceType, id, bytes: bytes.subarray(start, end) });
     if (written === 'superseded') return ended({ kind: 'superseded' });
   }
-  if (page.faults.length > 0) return ended(partial('upstream_malformed'));
   if (page.next === undefined) return { kind: 'next', next: null };
   const link = decideLink({ next: page.next, base });
   return link.kind === 'follow' ? { kind: 'next', next: link.url } : ended(partial('upstream_link_refused'));
+}
+
+/** An OperationOutcome among the entries is a remark, unless it says that something went wrong. */
+function tellsOfErrors(outcome: Uint8Array): boolean {
+  return /"severity"\s*:\s*"(?:error|fatal)"/.test(new TextDecoder().decode(outcome));
 }
 
 function partial(code: ErrorCode, afterMs: number | null = null, stop = false): Ending {

@@ -1,7 +1,9 @@
+import { LIMITS } from '../core/limits.ts';
 import type { JobOutcome } from '../core/ports/queue.ts';
 import { activate } from './activate.ts';
 import { notGiven } from './conclude.ts';
 import type { Context } from './context.ts';
+import { withLease } from './lease.ts';
 import { ensureAccessToken } from './refresh.ts';
 import { takeUp } from './work.ts';
 
@@ -20,9 +22,28 @@ export async function recover({
 }): Promise<JobOutcome> {
   const intent = await context.store.intent(authorizationId);
   if (intent === null) return { kind: 'done', reason: 'closed_meanwhile' };
+  const authorization = await context.store.get(authorizationId);
+  if (authorization?.state === 'needs_reauthorization') return tidy({ context, authorizationId, signal });
   if (intent.kind === 'exchange') return activate({ context, authorizationId, signal });
   return takeUp({ context, authorizationId, signal, wanted: 'active' }, async (work) => {
     const access = await ensureAccessToken({ ...work, neededUntil: context.clock.now(), rejected: false });
     return access.kind === 'token' ? { kind: 'done', reason: 'recovered' } : notGiven({ work, access });
   });
+}
+
+/** The crash came between the verdict that the token is dead and its tidying: nothing is left to be offered, and no sweep should find it again. */
+async function tidy({
+  context,
+  authorizationId,
+  signal,
+}: {
+  readonly context: Context;
+  readonly authorizationId: string;
+  readonly signal: AbortSignal;
+}): Promise<JobOutcome> {
+  const outcome = await withLease({ context, authorizationId, signal }, ({ fence }) =>
+    context.store.closeIntent(fence),
+  );
+  if (outcome.kind === 'taken') return { kind: 'again', afterWallMs: LIMITS.leaseTakenRetryMs, reason: 'lease_taken' };
+  return { kind: 'done', reason: 'ended_meanwhile' };
 }

@@ -107,6 +107,8 @@ async function settle({
       return { kind: 'later', afterMs: spending.retryAfterMs, code: 'upstream_throttled' };
     case 'unsure':
       return { kind: 'later', afterMs: null, code: 'upstream_unavailable' };
+    case 'cancelled':
+      return { kind: 'later', afterMs: 0, code: 'cancelled' };
     case 'superseded':
       return siblingsTokens({ work, tokens });
   }

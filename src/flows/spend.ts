@@ -13,6 +13,8 @@ export type Spending =
   | { readonly kind: 'client_refused' }
   | { readonly kind: 'throttled'; readonly retryAfterMs: number | null }
   | { readonly kind: 'unsure' }
+  /** Nothing was sent: the process stops, or the lease is gone. */
+  | { readonly kind: 'cancelled' }
   | { readonly kind: 'superseded' };
 
 /** How many times, and with which waits, a token whose fate is unsure is offered again within one run. */
@@ -47,12 +49,15 @@ export async function spendOnce({
   let unsure = unsureBefore;
   for (const waitMs of TRIES) {
     await clock.sleep(waitMs === 0 ? 0 : Math.max(LIMITS.retryMinWallMs, clock.toWallMs(waitMs)), held.signal);
-    if (held.signal.aborted) return { kind: 'unsure' };
+    if (held.signal.aborted || context.stopping.aborted) return { kind: 'cancelled' };
+    const begunAt = clock.wallNow();
     const attemptId = entropy.id();
     const sentAt = clock.now();
     const authorizationId = authorization.id;
     const intent: Intent = { authorizationId, kind, attemptId, tokenVersion, startedAt: sentAt, unsure, parked: false };
     if ((await store.openIntent({ ...held.fence, intent })) === 'superseded') return { kind: 'superseded' };
+    // A process that was frozen here may have lost its lease to somebody who has spent the token since.
+    if (clock.wallNow() - begunAt > LIMITS.leaseMs / 2) continue;
     const outcome = judge(await send(new AbortController().signal));
     if (outcome.kind === 'granted') return { ...outcome, sentAt };
     log.warn('token_not_granted', { authorizationId, source: source.name, reason: reasonOf(outcome), job: kind });

@@ -8,22 +8,15 @@ import { purge } from './purge.ts';
 import { recover } from './recover.ts';
 import { enqueueJobs } from './schedule.ts';
 
+/** One look at the store. */
+export type Sweep = (look: { readonly context: Context; readonly signal: AbortSignal }) => Promise<void>;
+
 /**
- * One look at the store for what the queue should have done and did not: purges past their deadline, refreshes that a crash left open,
- * runs that never came. The store is the truth, so this alone brings a fleet back after losing all of Redis.
- * Safe in any number of workers at once: the lease decides who acts.
+ * The looks at the store for what the queue should have done and did not: purges past their deadline, refreshes that a crash left open, runs
+ * that never came. The store is the truth, so these alone bring a fleet back after losing all of Redis. Each stands alone, so that a token endpoint
+ * that hangs delays no purge. Safe in any number of workers at once: the lease decides who acts.
  */
-export async function sweep({
-  context,
-  signal,
-}: {
-  readonly context: Context;
-  readonly signal: AbortSignal;
-}): Promise<void> {
-  await sweepPurges({ context, signal });
-  await sweepIntents({ context, signal });
-  await sweepRuns({ context, signal });
-}
+export const SWEEPS: readonly Sweep[] = [sweepPurges, sweepIntents, sweepRuns];
 
 async function sweepPurges({
   context,
@@ -33,10 +26,9 @@ async function sweepPurges({
   readonly signal: AbortSignal;
 }): Promise<void> {
   const due = await context.store.duePurges({ now: context.clock.now(), limit: LIMITS.sweepBatch });
-  for (const authorizationId of due) {
-    if (signal.aborted) return;
-    await attempt({ context, what: 'purge', authorizationId, act: () => purge({ context, authorizationId, signal }) });
-  }
+  await eachOf(due, signal, (authorizationId) =>
+    attempt({ context, what: 'purge', authorizationId, act: () => purge({ context, authorizationId, signal }) }),
+  );
 }
 
 async function sweepIntents({
@@ -47,15 +39,9 @@ async function sweepIntents({
   readonly signal: AbortSignal;
 }): Promise<void> {
   const orphans = await context.store.orphanIntents({ limit: LIMITS.sweepBatch });
-  for (const authorizationId of orphans) {
-    if (signal.aborted) return;
-    await attempt({
-      context,
-      what: 'refresh',
-      authorizationId,
-      act: () => recover({ context, authorizationId, signal }),
-    });
-  }
+  await eachOf(orphans, signal, (authorizationId) =>
+    attempt({ context, what: 'refresh', authorizationId, act: () => recover({ context, authorizationId, signal }) }),
+  );
 }
 
 async function sweepRuns({
@@ -67,11 +53,15 @@ async function sweepRuns({
 }): Promise<void> {
   const { clock, store } = context;
   const before = clock.fromWall(clock.wallNow() - LIMITS.overdueGraceMs);
-  for (const authorization of await store.overdueRuns({ before, limit: LIMITS.sweepBatch })) {
-    if (signal.aborted) return;
-    const authorizationId = authorization.id;
-    await attempt({ context, what: 'run', authorizationId, act: () => repairRun({ context, authorization, signal }) });
-  }
+  const overdue = await store.overdueRuns({ before, limit: LIMITS.sweepBatch });
+  await eachOf(overdue, signal, (authorization) =>
+    attempt({
+      context,
+      what: 'run',
+      authorizationId: authorization.id,
+      act: () => repairRun({ context, authorization, signal }),
+    }),
+  );
 }
 
 /** Gives a run that never came its jobs back. Under the lease: what is running is not lost; and the plan is moved, so that one sweep repairs it once. */
@@ -90,6 +80,15 @@ async function repairRun({
   if (outcome.kind === 'taken') return { kind: 'again', afterWallMs: LIMITS.leaseTakenRetryMs, reason: 'lease_taken' };
   await enqueueJobs({ context, authorization, reason: 'repaired' });
   return { kind: 'done', reason: 'run_was_overdue' };
+}
+
+/** Works on a batch with {@link LIMITS.sweepConcurrency} hands, so that one that hangs keeps only its own hand. */
+async function eachOf<T>(items: readonly T[], signal: AbortSignal, act: (item: T) => Promise<void>): Promise<void> {
+  const left = [...items];
+  const hand = async (): Promise<void> => {
+    for (let item = left.shift(); item !== undefined && !signal.aborted; item = left.shift()) await act(item);
+  };
+  await Promise.all(Array.from({ length: LIMITS.sweepConcurrency }, hand));
 }
 
 async function attempt({

@@ -36,7 +36,6 @@ export async function takeUp(
   },
   body: (work: Work) => Promise<JobOutcome>,
 ): Promise<JobOutcome> {
-  const { clock } = context;
   try {
     const outcome = await withLease({ context, authorizationId, signal }, async (held): Promise<JobOutcome> => {
       const ready = await prepare({ context, authorizationId, wanted, held });
@@ -49,7 +48,7 @@ export async function takeUp(
     const code = codeOf(error);
     context.log.error('run_failed', { authorizationId, code, frames: framesOf(error) });
     if (ERRORS[code].retry === 'never') return { kind: 'failed', code };
-    return { kind: 'again', afterWallMs: Math.max(LIMITS.dependencyRetryWallMs, clock.toWallMs(0)), reason: code };
+    return { kind: 'again', afterWallMs: LIMITS.dependencyRetryWallMs, reason: code };
   }
 }
 
@@ -66,7 +65,10 @@ async function prepare({
 }): Promise<
   { readonly kind: 'work'; readonly work: Work } | { readonly kind: 'not_now'; readonly outcome: JobOutcome }
 > {
-  const notNow = (outcome: JobOutcome) => ({ kind: 'not_now', outcome }) as const;
+  const notNow = async (outcome: JobOutcome) => {
+    await settleIntent({ context, held, done: outcome.kind === 'done' });
+    return { kind: 'not_now', outcome } as const;
+  };
   const authorization = await context.store.get(authorizationId);
   if (authorization === null) {
     await context.queue.unschedule(authorizationId);
@@ -77,7 +79,10 @@ async function prepare({
     return notNow({ kind: 'done', reason: `state_${authorization.state}` });
   }
   const source = context.sources.get(authorization.source);
-  if (source === undefined) throw new PerennialError('unknown_source');
+  if (source === undefined) {
+    await settleIntent({ context, held, done: false });
+    throw new PerennialError('unknown_source');
+  }
   const key = await context.vault.open(authorizationId);
   const work = { context, held, authorization, source, key };
   const refusedAfter = context.clock.now() - LIMITS.sourceProbeEveryMs;
@@ -86,6 +91,22 @@ async function prepare({
     return notNow(await putBack({ work, code: 'source_refused_us', afterMs: null }));
   }
   return { kind: 'work', work };
+}
+
+/** An attempt that was left open and cannot be taken up now is closed or parked, or the sweep would find it again each second. */
+async function settleIntent({
+  context: { store },
+  held,
+  done,
+}: {
+  readonly context: Context;
+  readonly held: Held;
+  readonly done: boolean;
+}): Promise<void> {
+  const intent = await store.intent(held.fence.authorizationId);
+  if (intent === null || intent.parked) return;
+  if (done) await store.closeIntent(held.fence);
+  else await store.parkIntent({ ...held.fence, attemptId: intent.attemptId });
 }
 
 async function guarded({
@@ -122,7 +143,7 @@ export async function putBack({
 }): Promise<JobOutcome> {
   const { store, clock, entropy, queue, log } = context;
   const { id: authorizationId, periodMs, purgeDueAt, usage } = authorization;
-  const hinted = ERRORS[code].retry === 'after_hint';
+  const hinted = ERRORS[code].retry === 'after_hint' || code === 'cancelled';
   const failedRuns = hinted ? authorization.failedRuns : authorization.failedRuns + 1;
   const backoff = backoffMs({ failures: authorization.failedRuns, random: entropy.random() });
   const waitMs = Math.min(afterMs ?? backoff, LIMITS.retryAfterMaxMs);

@@ -9,7 +9,7 @@ import { createCodec } from '../adapters/system/codec.ts';
 import { createEntropy } from '../adapters/system/entropy.ts';
 import { createLog } from '../adapters/telemetry/log.ts';
 import { createMetrics, type Telemetry } from '../adapters/telemetry/metrics.ts';
-import { isLoopbackUrl, type SourcesConfig, sourcesSchema } from '../adapters/upstream/source-config.ts';
+import { isLoopbackUrl, type SourcesConfig, sourcesSchema, urlsOf } from '../adapters/upstream/source-config.ts';
 import { createSources } from '../adapters/upstream/sources.ts';
 import { openFileVault } from '../adapters/vault/file.ts';
 import { deriveIntakeKeys } from '../adapters/vault/intake-keys.ts';
@@ -37,6 +37,8 @@ export type Composition = {
   readonly queue: OpenWorkQueue;
   readonly telemetry: Telemetry;
   readonly intake: ReturnType<typeof deriveIntakeKeys>;
+  /** Aborted by whoever stops the process. */
+  readonly stopping: AbortController;
   readonly close: () => Promise<void>;
 };
 
@@ -87,6 +89,7 @@ async function open({
   await queue.ready();
   const sources = createSources({ config: sourcesConfig, clock });
   onClose(sources.close);
+  const stopping = new AbortController();
   const context: Context = {
     store,
     queue,
@@ -99,9 +102,10 @@ async function open({
     metrics: telemetry.metrics,
     cadence,
     owner: `${process.pid}-${entropy.id()}`,
+    stopping: stopping.signal,
   };
   telemetry.setGauges(gaugesOf({ store, queue, clock }));
-  return { context, backend, queue, telemetry, intake: deriveIntakeKeys(keyring) };
+  return { context, backend, queue, telemetry, stopping, intake: deriveIntakeKeys(keyring) };
 }
 
 function readSources(environment: Environment): SourcesConfig {
@@ -113,8 +117,8 @@ function readSources(environment: Environment): SourcesConfig {
     schema: sourcesSchema,
   });
   // A fast clock would purge real patients' data years early.
-  const foreign = Object.values(config).find(({ baseUrl }) => !isLoopbackUrl(baseUrl));
-  if (environment.CLOCK_SPEED !== 1 && foreign !== undefined) {
+  const foreign = Object.values(config).some((source) => urlsOf(source).some((url) => !isLoopbackUrl(url)));
+  if (environment.CLOCK_SPEED !== 1 && foreign) {
     throw new PerennialError('config_invalid', { field: 'CLOCK_SPEED must be 1 unless every source is on loopback' });
   }
   return config;

@@ -4,10 +4,13 @@ import { codeOf, PerennialError } from '../core/errors.ts';
 import { LIMITS } from '../core/limits.ts';
 import { framesOf } from '../flows/work.ts';
 import { compose } from './compose.ts';
-import { checkWebSettings, type Running, startWeb, startWorker } from './run.ts';
+import { checkWebSettings, type Running, startProbes, startWeb, startWorker } from './run.ts';
 
-/** After the jobs' own cap: closing servers, pools and the embedded databases. */
-const CLOSE_CAP_MS = LIMITS.shutdownCapMs + 10_000;
+/**
+ * The jobs' cap, what a token that was being spent may still take after it, and ten seconds for servers, pools and embedded databases. Without such
+ * a token a stop takes seconds.
+ */
+const CLOSE_CAP_MS = LIMITS.shutdownCapMs + LIMITS.tokenRequestTimeoutMs + LIMITS.commitRetryForMs + 10_000;
 
 /**
  * Runs the worker, the web, or both, until a signal. SIGTERM and SIGINT: no new job, running ones end within their cap, exit 0. A second signal
@@ -20,7 +23,7 @@ export async function runProcess({ parts }: { readonly parts: readonly ('worker'
   const { log } = composition.context;
   const running: Running[] = [];
   const stopAll = async (): Promise<void> => {
-    for (const part of running.splice(0)) await part.stop();
+    await Promise.all(running.splice(0).map((part) => part.stop()));
     await composition.close();
   };
   const grace = closeWithGrace({ delay: CLOSE_CAP_MS, logger: false }, async ({ err, signal }) => {
@@ -31,6 +34,9 @@ export async function runProcess({ parts }: { readonly parts: readonly ('worker'
   });
   try {
     if (parts.includes('web')) running.push(await startWeb({ composition, environment }));
+    const { WORKER_PORT: port } = environment;
+    if (!parts.includes('web') && port !== undefined)
+      running.push(await startProbes({ composition, environment, port }));
     if (parts.includes('worker')) running.push(await startWorker({ composition, environment }));
   } catch (error) {
     // It would take the end of a failed start for a normal one, and exit with 0.

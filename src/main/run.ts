@@ -20,18 +20,20 @@ import { version } from './version.ts';
 /** A running part of the process. `stop` lets what runs end, within its cap. */
 export type Running = { readonly stop: () => Promise<void> };
 
-/** How long after the cap a cancelled job may take to put itself back. */
-const CANCEL_CAP_MS = 2_000;
+/**
+ * How long after the cap a cancelled job may take: a token that is being spent is never cut off, because its reply may be the only copy of
+ * the next one. All else ends at once.
+ */
+const CANCEL_CAP_MS = LIMITS.tokenRequestTimeoutMs + LIMITS.commitRetryForMs;
 
 /** Takes jobs from every queue, and sweeps. Sources that were suspended are tried again, since a restart may have brought a mended key. */
 export async function startWorker({
-  composition: { context, backend, intake },
+  composition: { context, backend, intake, stopping },
   environment,
 }: {
   readonly composition: Composition;
   readonly environment: Environment;
 }): Promise<Running> {
-  const stopping = new AbortController();
   const cancelling = new AbortController();
   const { clock, log, metrics } = context;
   for (const source of await context.store.suspendedSources()) await context.store.resumeSource(source);
@@ -57,12 +59,13 @@ export async function startWorker({
   return {
     stop: async () => {
       stopping.abort();
-      const closed = consumers.close({ force: false });
+      const ended = new AbortController();
+      const closed = consumers.close({ force: false }).finally(() => ended.abort());
       const within = async (wallMs: number): Promise<boolean> =>
-        Promise.race([closed.then(() => true), clock.sleep(wallMs).then(() => false)]);
+        Promise.race([closed.then(() => true), clock.sleep(wallMs, ended.signal).then(() => false)]);
       if (!(await within(LIMITS.shutdownCapMs))) {
         cancelling.abort();
-        if (!(await within(CANCEL_CAP_MS))) await consumers.close({ force: true });
+        await within(CANCEL_CAP_MS);
       }
       await sweeping;
       log.info('worker_stopped');
@@ -76,15 +79,33 @@ export function checkWebSettings(environment: Environment): void {
   assertGuarded({ auth: dashboardAuthOf(environment), host: environment.HOST });
 }
 
+/** Health and metrics of a worker that runs without the web: its counters are in no other process. */
+export async function startProbes(parts: Parts & { readonly port: number }): Promise<Running> {
+  const server = await listen({ ...parts, api: false });
+  return { stop: server.close };
+}
+
 /** Listens: API, dashboard, health, metrics. */
-export async function startWeb({
+export async function startWeb(parts: Parts): Promise<Running & { readonly server: WebServer }> {
+  const server = await listen({ ...parts, port: parts.environment.PORT, api: true });
+  return { server, stop: server.close };
+}
+
+type Parts = { readonly composition: Composition; readonly environment: Environment };
+
+async function listen({
   composition: { context, backend, queue, telemetry, intake },
   environment,
-}: {
-  readonly composition: Composition;
-  readonly environment: Environment;
-}): Promise<Running & { readonly server: WebServer }> {
+  port,
+  api,
+}: Parts & { readonly port: number; readonly api: boolean }): Promise<WebServer> {
   const { clock, log, store, vault } = context;
+  const dashboard = {
+    queues: [...queue.queues.values()],
+    auth: dashboardAuthOf(environment),
+    writable: environment.DASHBOARD_WRITABLE,
+    workersKnown: backend.kind !== 'embedded',
+  };
   const server = await createWebServer({
     service: createService(context),
     log,
@@ -92,17 +113,13 @@ export async function startWeb({
     health: createHealth({ probes: { database: store.ping, queue: queue.ping, keys: vault.ping }, clock }),
     clock,
     apiKeys: parseApiKeys(environment.API_KEYS),
-    dashboard: {
-      queues: [...queue.queues.values()],
-      auth: dashboardAuthOf(environment),
-      writable: environment.DASHBOARD_WRITABLE,
-      workersKnown: backend.kind !== 'embedded',
-    },
+    api,
+    dashboard: api ? dashboard : null,
     host: environment.HOST,
-    port: environment.PORT,
+    port,
     version,
     intakePublicJwk: intake.publicJwk,
   });
-  log.info('web_started', { address: server.url });
-  return { server, stop: server.close };
+  log.info(api ? 'web_started' : 'probes_started', { address: server.url });
+  return server;
 }

@@ -89,25 +89,17 @@ describe('the command line against a running Perennial', () => {
     const unfit = JSON.stringify({ ...requestOf(link, { id: 'unfit' }), usage: 'canary5ecret' });
     const outcomes = await Promise.all([
       perennial(['status', 'nobody']),
-      perennial(['pull', 'from nowhere']),
       perennial(['enqueue', '-'], unfit),
       perennial(['enqueue', broken]),
-      perennial(['enqueue', join(folder.path, 'not-there.json')]),
-      perennial(['list', '--state', 'asleep']),
-      perennial(['status']),
       perennial(['list'], '', { PERENNIAL_API_KEY: 'canary5ecret-and-some-more-of-it' }),
       perennial(['list'], '', { PERENNIAL_URL: NOBODY_LISTENS }),
       perennial(['list'], '', { PERENNIAL_API_KEY: '' }),
-      perennial(['dance']),
     ]);
-    expect(outcomes.map(({ code }) => code)).toEqual([1, 1, 1, 2, 2, 2, 2, 1, 3, 1, 2]);
-    const [unknown, badId, badField, notJson, missing, badState, , refused, unreachable, noKey] = outcomes;
+    expect(outcomes.map(({ code }) => code)).toEqual([1, 1, 2, 1, 3, 1]);
+    const [unknown, badField, notJson, refused, unreachable, noKey] = outcomes;
     expect(unknown?.stderr).toBe('error: There is no authorization with this id\n');
-    expect(badId?.stderr).toMatch(/^error: .*id must be 1 to 128/);
     expect(badField?.stderr).toMatch(/^error: .*usage must be one of ONE_TIME, MULTIPLE\n$/);
     expect(notJson?.stderr).toMatch(/broken\.json is not JSON/);
-    expect(missing?.stderr).toMatch(/not-there\.json cannot be read/);
-    expect(badState?.stderr).toMatch(/--state must be one of/);
     expect(refused?.stderr).toBe('error: A valid API key is needed\n');
     expect(unreachable?.stderr).toBe(`error: Perennial does not answer at ${NOBODY_LISTENS}\n`);
     expect(noKey?.stderr).toMatch(/PERENNIAL_API_KEY is missing/);

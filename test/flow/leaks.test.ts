@@ -13,7 +13,7 @@ import { HOUR_MS, type Link, requestOf, SEED, startWorld, type World } from '../
 const ROTATIONS = 12;
 /** Of each patient; a secret more costs a look through some 100 MB of database files. */
 const RECORDS_LOOKED_FOR = 5;
-const OFTEN = { pullEverySeconds: 1_800 } as const;
+const OFTEN = { pullEverySeconds: 1_200 } as const;
 
 const services = await findServices();
 const { postgres, redisUrl } = services;
@@ -40,7 +40,7 @@ function holdsNoSecret(name: string, open: () => Promise<Place>): void {
     const encryptionKeys = newKey();
 
     beforeAll(async () => {
-      world = await startWorld({ knobs: { accessTokenMs: HOUR_MS } });
+      world = await startWorld({ knobs: { accessTokenMs: HOUR_MS / 2 } });
       place = await open();
       server = await serve({ command: 'start', env: settingsOf({ place, world, encryptionKeys }) });
       const links = await live({ world, place, server });

@@ -42,6 +42,8 @@ export function systemContract(
       await opened?.close();
     });
 
+    // What takes longest comes first.
+    more(stage);
     keepsMultipleFresh(stage);
     fetchesOnceAndErases(stage);
     acceptsOnce(stage);
@@ -49,6 +51,5 @@ export function systemContract(
     waitsForTheSource(stage);
     pullsWhatCanBeHad(stage);
     erasesWhenAsked(stage);
-    more(stage);
   });
 }

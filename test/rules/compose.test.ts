@@ -87,7 +87,7 @@ describe('the rule of docker-compose.yml', () => {
       'postgres: { condition: service_started }',
       'worker starts too early',
     ],
-    ['worker', 'stop_grace_period: 30s', 'stop_grace_period: 10s', 'worker is killed while it closes'],
+    ['worker', 'stop_grace_period: 90s', 'stop_grace_period: 10s', 'worker is killed while it closes'],
     ['worker', '/healthz', '/', 'worker is asked for its health elsewhere'],
     ['worker', '      HOST:', '      REDIS_HOST: redis\n      HOST:', 'worker is given REDIS_HOST, which nobody reads'],
     ['worker', 'keys:/data', 'postgres:/data', 'two services share a volume'],

@@ -50,6 +50,11 @@ test('ONE_TIME data lives 24 h at most, whatever its token says', () => {
   expect(admitted({ usageRequested: 'ONE_TIME', accessExpiresAt: NOW + 30 * DAY_MS }).purgeDueAt).toBe(NOW + DAY_MS);
 });
 
+test('ONE_TIME data does not outlive the whole authorization', () => {
+  const change = { usageRequested: 'ONE_TIME', authorizationEndsAt: NOW + HOUR_MS } as const;
+  expect(admitted(change)).toMatchObject({ endsAt: NOW + HOUR_MS, purgeDueAt: NOW + HOUR_MS });
+});
+
 describe('MULTIPLE without a refresh token becomes ONE_TIME, and the reason is kept', () => {
   test.each([
     [true, 'no_refresh_token'],

@@ -121,7 +121,7 @@ describe('a setting that is JSON', () => {
     ['another kind', { kind: 'canary' }, /^SOURCES payer\.kind /],
     ['no secret key', { secretKey: undefined }, /^SOURCES payer\.secretKey must be string$/],
     ['an empty secret key', { secretKey: '' }, /^SOURCES payer\.secretKey is too small$/],
-    ['an unknown field', { canary: 'canary' }, /^SOURCES payer\.unknown field$/],
+    ['an unknown field', { secret: 'canary' }, /^SOURCES payer\.secret is an unknown field$/],
     ['a base URL that is none', { baseUrl: 'canary' }, /^SOURCES payer\.baseUrl must be a URL$/],
     [
       'plain http',
@@ -200,9 +200,13 @@ describe('the cadence file', () => {
   });
 
   test.each([
-    ['an unknown network', '{"networks":{"canary":{}}}', /^CADENCE_FILE networks/],
-    ['an unknown field', '{"networks":{"ONC_G10":{"canary":1}}}', /^CADENCE_FILE networks\.ONC_G10\.unknown field$/],
-    ['an unknown part', '{"canary":{}}', /^CADENCE_FILE unknown field$/],
+    ['an unknown network', '{"networks":{"OTHER":{}}}', /^CADENCE_FILE networks/],
+    [
+      'an unknown field',
+      '{"networks":{"ONC_G10":{"hours":"canary"}}}',
+      /^CADENCE_FILE networks\.ONC_G10\.hours is an unknown field$/,
+    ],
+    ['an unknown part', '{"payers":{"canary":1}}', /^CADENCE_FILE payers is an unknown field$/],
     [
       'a text for hours',
       '{"endpoints":{"e":{"pullEveryHours":"canary"}}}',

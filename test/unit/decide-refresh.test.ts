@@ -51,6 +51,25 @@ describe('every branch', () => {
       'attempt_left_open',
     ],
     ['the same, with the token expired', { attemptLeftOpen: true, tokens: gone }, 'recover', 'attempt_left_open'],
+    [
+      'the same, with both tokens expired: nothing is left to spend',
+      { attemptLeftOpen: true, tokens: { ...gone, ...spent } },
+      'dead',
+      'refresh_expired',
+    ],
+    [
+      'the end of the authorization, however long its tokens live',
+      { endsAt: NOW },
+      'dead',
+      'max_authorization_reached',
+    ],
+    [
+      'the same, with an attempt left open',
+      { endsAt: NOW, attemptLeftOpen: true },
+      'dead',
+      'max_authorization_reached',
+    ],
+    ['an end that is still to come', { endsAt: NOW + 1 }, 'use', 'valid_long_enough'],
     ['no refresh token and a valid access token', { tokens: bare }, 'use', 'valid_and_not_refreshable'],
     [
       'no refresh token and a token that ends before the next run',

@@ -23,7 +23,7 @@ describe('the catalogue', () => {
       expect(retry).toBe('never');
     }
     if (blame === 'upstream' || blame === 'operator') expect(status).toBeGreaterThanOrEqual(500);
-    if (retry === 'after_hint') expect(blame).toBe('upstream');
+    if (retry === 'after_hint') expect(['upstream', 'us']).toContain(blame);
   });
 });
 

@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { createServer, type Socket } from 'node:net';
 import { afterEach } from 'vitest';
 import { createHttp, type Http, type HttpReply, type HttpRequest } from '../../src/adapters/upstream/http.ts';
+import { type FlexpaSourceConfig, sourcesSchema } from '../../src/adapters/upstream/source-config.ts';
 import type { Clock } from '../../src/core/ports/clock.ts';
 
 const open: (() => Promise<void>)[] = [];
@@ -94,3 +95,10 @@ export function clockAt(now: () => number): Clock {
 }
 
 export const textOf = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
+
+/** A source's settings as they come out of a file. */
+export function configOf(settings: object): FlexpaSourceConfig {
+  const { flexpa } = sourcesSchema.parse({ flexpa: { kind: 'flexpa', ...settings } });
+  if (flexpa === undefined) throw new Error('no source');
+  return flexpa;
+}

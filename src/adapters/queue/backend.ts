@@ -73,6 +73,8 @@ const keepOf = (name: QueueName) => ({
   removeOnComplete:
     name === 'purge' ? { count: 0 } : { count: LIMITS.keepCompletedJobs, age: LIMITS.keepCompletedAgeS },
   removeOnFail: KEEP_FAILED,
+  // Until it is taken, a request in the intake queue exists nowhere else: no number of crashes makes it a failed one.
+  ...(name === 'intake' ? { maxStalledCount: Number.MAX_SAFE_INTEGER } : {}),
 });
 
 const QUEUE_SETTINGS = { streams: { events: { maxLen: LIMITS.keepQueueEvents } } } as const;

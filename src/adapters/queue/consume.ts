@@ -11,6 +11,8 @@ export type JobDefinition = {
   readonly run: (value: {
     readonly name: string;
     readonly payload: Payload;
+    /** How long ago the job was added; wall time. */
+    readonly ageMs: number;
     readonly signal: AbortSignal;
   }) => Promise<JobOutcome>;
 };
@@ -75,14 +77,16 @@ function startWorker({
         throw new DelayedError();
       }
       const startedAt = clock.wallNow();
-      const outcome = await settled(() => run({ name: job.name, payload: job.data, signal }));
+      const outcome = await settled(() =>
+        run({ name: job.name, payload: job.data, ageMs: startedAt - job.timestamp, signal }),
+      );
       const durationMs = clock.wallNow() - startedAt;
       const reason = outcome.kind === 'failed' ? outcome.code : outcome.reason;
       metrics.job({ queue, outcome: outcome.kind, durationMs });
       const authorizationId = job.data['authorizationId'];
       log.info('job', {
         queue,
-        job: outcome.kind,
+        outcome: outcome.kind,
         reason,
         durationMs,
         ...(typeof authorizationId === 'string' ? { authorizationId } : {}),

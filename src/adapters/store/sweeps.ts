@@ -1,7 +1,8 @@
-import { sql } from 'kysely';
+import { type ExpressionBuilder, sql } from 'kysely';
 import type { Store } from '../../core/ports/store.ts';
 import { toAuthorization } from './authorization-row.ts';
 import type { Parts } from './fenced.ts';
+import type { Tables } from './tables.ts';
 
 /** What the sweep asks for: all that should have happened and did not. */
 export function sweeps({
@@ -34,7 +35,8 @@ export function sweeps({
       session.query(async (db) => {
         const rows = await db
           .selectFrom('authorizations')
-          .selectAll()
+          .selectAll('authorizations')
+          .where(nobodyWorksOnIt)
           .where('state', 'in', ['pending', 'active'])
           .where('next_run_at', '<', before)
           .where((eb) => eb.or([eb('purge_due_at', 'is', null), eb('purge_due_at', '>', before)]))
@@ -57,4 +59,13 @@ export function sweeps({
         return oldest?.fresh_as_of ?? null;
       }),
   };
+}
+
+/** A long pull is late and not lost: who holds the lease is at it. */
+function nobodyWorksOnIt({ not, exists, selectFrom }: ExpressionBuilder<Tables, 'authorizations'>) {
+  const lease = selectFrom('leases')
+    .select('fence')
+    .whereRef('leases.authorization_id', '=', 'authorizations.id')
+    .where('expires_at', '>', sql<Date>`clock_timestamp()`);
+  return not(exists(lease));
 }

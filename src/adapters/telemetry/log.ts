@@ -17,6 +17,7 @@ const FIELDS = {
   service: true,
   queue: true,
   job: true,
+  outcome: true,
   state: true,
   reason: true,
   code: true,

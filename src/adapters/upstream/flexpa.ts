@@ -25,7 +25,7 @@ export function createFlexpaSource({
 }: {
   readonly name: string;
   readonly config: FlexpaSourceConfig;
-  readonly http: Http;
+  readonly http: { readonly tokens: Http; readonly pages: Http };
   readonly clock: Clock;
 }): Source {
   const base = config.baseUrl.replace(/\/$/, '');
@@ -43,7 +43,7 @@ export function createFlexpaSource({
     readonly body?: string;
     readonly signal: AbortSignal;
   }): Promise<HttpReply> =>
-    http.send({
+    http.tokens.send({
       ...request,
       maxBytes: LIMITS.tokenReplyMaxBytes,
       headersTimeoutMs: LIMITS.tokenRequestTimeoutMs,
@@ -79,13 +79,13 @@ export function createFlexpaSource({
       });
     },
     fetchPage: async ({ url, accessToken, signal }) => {
-      const reply = await http.send({
+      const reply = await http.pages.send({
         method: 'GET',
         url,
         headers: { accept: 'application/fhir+json', authorization: bearer(accessToken) },
         maxBytes: LIMITS.pageMaxBytes,
         headersTimeoutMs: LIMITS.pageHeadersTimeoutMs,
-        deadlineMs: null,
+        deadlineMs: LIMITS.pageDeadlineMs,
         signal,
       });
       return readPageReply({ http: reply, now: clock.now() });

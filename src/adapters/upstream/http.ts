@@ -27,6 +27,9 @@ export type Http = { readonly send: (request: HttpRequest) => Promise<HttpReply>
 
 class TooLarge extends Error {}
 
+/** Codes with which zlib, brotli and undici say that a body ended before its end or does not add up. */
+const CUT_SHORT = /^(?:Z_|ERR_BROTLI|ERR__ERROR|ERR_STREAM_PREMATURE_CLOSE$|UND_ERR_RES_CONTENT_LENGTH_MISMATCH$)/;
+
 /**
  * One request, one whole answer: no redirect is followed, nothing is retried, no cookie is kept. A gzip body that was cut short is an error here,
  * where `fetch` takes it for whole (contract, section 11): half a page taken for a whole one would publish false deletions.
@@ -91,8 +94,7 @@ async function readWhole({
 }): Promise<Uint8Array> {
   let size = 0;
   const chunks: Buffer[] = [];
-  const decoder = decoderOf(encoding);
-  const plain = decoder === null ? body : pipeline(body, decoder, () => {});
+  const plain = decoded({ body, encoding });
   for await (const chunk of plain) {
     if (!Buffer.isBuffer(chunk)) throw new TypeError('not bytes');
     size += chunk.length;
@@ -100,6 +102,17 @@ async function readWhole({
     chunks.push(chunk);
   }
   return Buffer.concat(chunks, size);
+}
+
+function decoded({ body, encoding }: { readonly body: Readable; readonly encoding: string | undefined }): Readable {
+  try {
+    const decoder = decoderOf(encoding);
+    return decoder === null ? body : pipeline(body, decoder, () => {});
+  } catch (error) {
+    // A body that nobody reads would hold its connection.
+    body.on('error', () => {}).destroy();
+    throw error;
+  }
 }
 
 function decoderOf(encoding: string | undefined): Transform | null {
@@ -134,11 +147,5 @@ function reasonOf(error: unknown): Extract<HttpReply, { readonly kind: 'none' }>
   if (error instanceof errors.HeadersTimeoutError || error instanceof errors.BodyTimeoutError) return 'timeout';
   if (error instanceof errors.ConnectTimeoutError) return 'timeout';
   const code = error instanceof Error && 'code' in error ? error.code : undefined;
-  const cut = [
-    'Z_BUF_ERROR',
-    'Z_DATA_ERROR',
-    'ERR_BROTLI_DECODER_ERROR_UNREACHABLE',
-    'UND_ERR_RES_CONTENT_LENGTH_MISMATCH',
-  ];
-  return typeof code === 'string' && (cut.includes(code) || code.startsWith('ERR_')) ? 'cut_short' : 'connection';
+  return typeof code === 'string' && CUT_SHORT.test(code) ? 'cut_short' : 'connection';
 }

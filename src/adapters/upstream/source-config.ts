@@ -82,3 +82,9 @@ export const sourcesSchema = z.record(
 
 export type FlexpaSourceConfig = z.infer<typeof flexpaSourceSchema>;
 export type SourcesConfig = z.infer<typeof sourcesSchema>;
+
+/** Every URL that a registration names. */
+export function urlsOf(source: SourcesConfig[string]): readonly string[] {
+  const { baseUrl, tokenUrl, exchangeUrl, introspectUrl, revokeUrl, fhirBaseUrl } = source;
+  return [baseUrl, tokenUrl, exchangeUrl, introspectUrl, revokeUrl, fhirBaseUrl].filter((url) => url !== undefined);
+}

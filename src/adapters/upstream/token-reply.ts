@@ -11,16 +11,25 @@ const endpointSchema = z.object({
   refreshable: z.boolean().optional().catch(undefined),
 });
 
+/** Seconds as a number, or as a text of digits that some servers send; whatever else stands there counts as not told. */
+const secondsSchema = z
+  .union([
+    z.number(),
+    z
+      .string()
+      .regex(/^\d+(\.\d+)?$/)
+      .transform(Number),
+  ])
+  .pipe(z.number().min(0))
+  .transform((seconds) => Math.min(seconds, LIMITS.tokenLifetimeMaxMs / UNITS.SECOND_MS));
+
 /** Both shapes of a grant in one: Flexpa's own fields and the standard ones; all optional but the access token (contract, sections 1.2 to 1.4). */
 const grantSchema = z.object({
   access_token: z.string().min(1),
-  expires_in: z.coerce.number().positive().optional().catch(undefined),
+  expires_in: secondsSchema.nullish().catch(undefined),
   refresh_token: z.string().min(1).nullish().catch(undefined),
-  refresh_expires_in: z.coerce.number().min(0).nullish().catch(undefined),
-  timeUntilMaxAuth: z
-    .union([z.number().min(0), z.string()])
-    .nullish()
-    .catch(undefined),
+  refresh_expires_in: secondsSchema.nullish().catch(undefined),
+  timeUntilMaxAuth: secondsSchema.nullish().catch(undefined),
   patient: z.string().min(1).max(128).nullish().catch(undefined),
   endpoint: endpointSchema.nullish().catch(undefined),
 });
@@ -57,16 +66,21 @@ function grantOf(body: unknown): TokenGrant | null {
   const parsed = grantSchema.safeParse(body);
   if (!parsed.success) return null;
   const { data } = parsed;
-  const lifetimeS = data.expires_in;
+  const lifetimeS = data.expires_in ?? 0;
   return {
     accessToken: new Secret(data.access_token),
     refreshToken: typeof data.refresh_token === 'string' ? new Secret(data.refresh_token) : null,
-    accessLifetimeMs: lifetimeS === undefined ? LIMITS.accessTokenUnknownLifetimeMs : lifetimeS * UNITS.SECOND_MS,
+    accessLifetimeMs: lifetimeS === 0 ? unknownLifetimeMs(data.refresh_token) : lifetimeS * UNITS.SECOND_MS,
     refreshEnd: refreshEndOf(data.refresh_expires_in),
     authorizationEndsInMs: typeof data.timeUntilMaxAuth === 'number' ? data.timeUntilMaxAuth * UNITS.SECOND_MS : null,
     patient: data.patient ?? null,
     endpoint: data.endpoint ? endpointOf(data.endpoint) : null,
   };
+}
+
+/** A short guess makes a refreshable token be refreshed early; one that cannot be refreshed would cost its data, so there the cap holds. */
+function unknownLifetimeMs(refreshToken: string | null | undefined): number {
+  return typeof refreshToken === 'string' ? LIMITS.accessTokenUnknownLifetimeMs : LIMITS.oneTimeMaxMs;
 }
 
 /** `null` is unknown, `0` never ends: not "now" (contract, section 7, item 7). */

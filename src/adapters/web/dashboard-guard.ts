@@ -24,6 +24,11 @@ function isLoopback(host: string): boolean {
 
 /** @throws PerennialError `config_invalid` for a dashboard without authentication on an address that others reach. */
 export function assertGuarded({ auth, host }: { readonly auth: DashboardAuth; readonly host: string }): void {
+  if (auth.kind === 'proxy' && auth.value === undefined && !isLoopback(host)) {
+    throw new PerennialError('config_invalid', {
+      field: 'DASHBOARD_PROXY_VALUE is needed when HOST is not a loopback address: anybody could send the header',
+    });
+  }
   if (auth.kind === 'none' && !isLoopback(host)) {
     throw new PerennialError('config_invalid', {
       field: 'DASHBOARD_USER and DASHBOARD_PASSWORD (or a proxy header) are needed when HOST is not a loopback address',

@@ -29,6 +29,8 @@ export type WebOptions = {
   readonly health: Health;
   readonly clock: Pick<Clock, 'sleep'>;
   readonly apiKeys: readonly ApiKey[];
+  /** False leaves the API out: probes and metrics only. */
+  readonly api?: boolean;
   /** Null leaves the dashboard out. */
   readonly dashboard: DashboardOptions | null;
   readonly host: string;
@@ -92,7 +94,7 @@ export function buildApp(options: WebOptions & { readonly onRoute?: (route: stri
   installHeaders(app);
   installRequestLog({ app, callers, log });
   registerHealth({ app, health, metricsText, clock });
-  registerV1({ app, callers, options });
+  if (options.api !== false) registerV1({ app, callers, options });
   if (dashboard !== null) registerDashboard({ app, dashboard, host, log });
   return app;
 }

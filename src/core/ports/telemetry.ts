@@ -7,6 +7,7 @@ export type LogFields = {
   readonly service?: string;
   readonly queue?: string;
   readonly job?: string;
+  readonly outcome?: string;
   readonly state?: string;
   readonly reason?: string;
   readonly code?: string;

@@ -76,30 +76,60 @@ export function neverLosesATokenSilently(stage: () => Stage): void {
     await expectStopped(stage(), id);
   });
 
-  test('a lost exchange reply is announced as ambiguous, and the public token is not offered for ever', async () => {
+  test('what a crash left behind of a token that is dead is tidied, and not swept for ever', async () => {
     const { system, world } = stage();
+    const { store } = system.context;
     const link = await world.link({ exchanged: true });
-    const request = { ...requestOf(await world.link({}), { id: 'spent-public' }), publicToken: 'spent-elsewhere' };
-    expect(link.token).toBeDefined();
-    await system.accept(request);
-    const view = await system.reaches('spent-public', 'stopped', ({ state }) => state !== 'pending');
-    expect(view).toMatchObject({ state: 'needs_reauthorization', why: 'exchange_refused' });
+    const id = 'dead-with-intent';
+    await system.accept(requestOf(link, { id, ...nearlyOver(world), refreshToken: 'never-issued' }));
+    await system.reaches(id, 'stopped', ({ state }) => state !== 'active');
+    const owner = 'a worker that dies';
+    const fence = await until(
+      'the lease is free',
+      () => store.takeLease({ authorizationId: id, owner, leaseMs: HOUR_MS }),
+      (taken) => taken !== null,
+    );
+    if (fence === null) throw new Error('no fence');
+    const attempt = {
+      kind: 'refresh',
+      attemptId: 'left',
+      tokenVersion: 1,
+      startedAt: 0,
+      unsure: false,
+      parked: false,
+    } as const;
+    await store.openIntent({ ...fence, intent: { authorizationId: id, ...attempt } });
+    await store.releaseLease({ ...fence, owner });
+    await until(
+      'no intent is left',
+      () => store.intent(id),
+      (intent) => intent === null,
+    );
+    expect(await system.status(id)).toMatchObject({ state: 'needs_reauthorization', why: 'revoked' });
+  });
+
+  test('a public token that the source refuses is announced, and not offered for ever', async () => {
+    const { system, world } = stage();
+    const id = 'spent-public';
+    await system.accept({ ...requestOf(await world.link({}), { id }), publicToken: 'spent-elsewhere' });
+    const view = await system.reaches(id, 'stopped', ({ state }) => state !== 'pending');
+    expect(view).toMatchObject({ state: 'needs_reauthorization', why: 'exchange_refused', nextRunAt: null });
+    await expectStopped(stage(), id);
   });
 
   test('a refresh reply without a refresh token keeps the old one, and it serves again', async () => {
     const { system, world } = stage();
     const link = await world.link({
       exchanged: true,
-      knobs: { refreshReplyHasRefreshToken: false, accessTokenMs: HOUR_MS },
+      knobs: { refreshReplyHasRefreshToken: false, accessTokenMs: 30 * MINUTE_MS },
     });
     const id = 'kept-refresh-token';
-    await system.accept(requestOf(link, { id, ...nearlyOver(world), cadence: { pullEverySeconds: 50 * 60 } }));
+    await system.accept(requestOf(link, { id, ...nearlyOver(world), cadence: { pullEverySeconds: 25 * 60 } }));
     await until(
       'two refreshes',
       () => world.row(link.authorizationId),
       ({ refreshes }) => refreshes >= 2,
     );
-    await system.pulledAgain(id);
     const tokens = await system.tokens(id);
     expect(tokens.refreshToken?.reveal()).toBe(link.token?.refresh_token);
     expect(tokens.accessToken?.reveal()).not.toBe(link.token?.access_token);
@@ -205,7 +235,11 @@ export function neverLosesATokenSilently(stage: () => Stage): void {
 /** Nothing is planned for it any more. */
 async function expectStopped({ system }: Stage, id: string): Promise<void> {
   expect(await system.status(id)).toMatchObject({ nextRunAt: null });
-  expect(await system.context.store.intent(id)).toBeNull();
+  await until(
+    'no intent is left',
+    () => system.context.store.intent(id),
+    (intent) => intent === null,
+  );
   await until(
     'the repeating job is gone',
     () => system.context.queue.isScheduled(id),

@@ -35,7 +35,7 @@ export function waitsForTheSource(stage: () => Stage): void {
 
   test('a quota is waited for, in mid-pull too, and is no failed run', async () => {
     const { system, world } = stage();
-    const knobs = { everythingPageSize: 6, throttleRequests: 2, throttleWindowMs: 5 * MINUTE_MS } as const;
+    const knobs = { everythingPageSize: 6, throttleRequests: 1, throttleWindowMs: 10 * MINUTE_MS } as const;
     const link = await world.link({ knobs });
     const id = 'throttled';
     await system.accept(requestOf(link, { id }));

@@ -37,7 +37,10 @@ export function consumingContract({ bench, place }: Suite): void {
       expect(job?.data).toEqual({ authorizationId: id, reason: 'accepted' });
       expect(job?.returnvalue ?? null).toBeNull();
       const line = lines.find(({ fields }) => fields.authorizationId === id && fields.queue === 'fetch-once');
-      expect(line).toMatchObject({ event: 'job', fields: { queue: 'fetch-once', job: 'done', reason: 'recorded' } });
+      expect(line).toMatchObject({
+        event: 'job',
+        fields: { queue: 'fetch-once', outcome: 'done', reason: 'recorded' },
+      });
     });
 
     test('a job put back waits alone: the others go on meanwhile, and it comes back at its time', async () => {
