@@ -163,7 +163,7 @@ describe('the embedded system', () => {
     expect(await second.api.status('ended')).toMatchObject({ state: 'purged' });
     for (const link of [...kept, once, ended]) expect(pagesOf(link), 'pulled once, before the kill').toHaveLength(1);
     await stopped(second);
-  });
+  }, 120_000);
 });
 
 async function open({ speed, at }: { readonly speed: number; readonly at: () => Promise<Place> }): Promise<void> {

@@ -3,6 +3,7 @@ import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { printable } from '../../src/main/print.ts';
 import { REMOTE_COMMANDS, type RemoteOptions } from '../../src/main/remote.ts';
 import { CANARIES, requestOf } from '../support/fake-service.ts';
 import { KEY, READER_KEY, startWeb, type TestWeb } from '../support/web.ts';
@@ -112,8 +113,9 @@ describe('the commands', () => {
   });
 
   test('a name with control characters does not steer the terminal', async () => {
-    await run(`enqueue ${await file(JSON.stringify(requestOf('r-1', { endpoint: { id: 'e', name: '\u001b[2Jx' } })))}`);
-    expect((await run('status r-1')).out).toContain('endpoint e (?[2Jx)');
+    const request = requestOf('r-1', { endpoint: { id: 'e', name: '\u001b[2Jx' } });
+    expect((await run(`enqueue ${await file(JSON.stringify(request))}`)).code).toBe(1);
+    expect(printable('\u001b[2Jx')).toBe('?[2Jx');
   });
 });
 

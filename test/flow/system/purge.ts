@@ -4,8 +4,8 @@ import { MINUTE_MS, requestOf } from '../../support/world.ts';
 import type { Stage } from '../system.contract.ts';
 import { expectNothingLeft } from './one-time.ts';
 
-/** Two seconds of wall time a page: a pull that is surely still running. */
-const SLOW_PAGE_MS = 20 * MINUTE_MS;
+/** Ten seconds of wall time a page: a pull that is surely still running. */
+const SLOW_PAGE_MS = 100 * MINUTE_MS;
 
 /** A purge that somebody asked for: at once, upstream too, and before everything else. */
 export function erasesWhenAsked(stage: () => Stage): void {
@@ -37,11 +37,14 @@ export function erasesWhenAsked(stage: () => Stage): void {
 
   test('a purge during a running pull wins: what the pull still brings is written nowhere', async () => {
     const { system, world } = stage();
-    const link = await world.link({ knobs: { slowFhirMs: SLOW_PAGE_MS, everythingPageSize: 8 } });
+    const link = await world.link({ knobs: { slowFhirMs: 5 * MINUTE_MS, everythingPageSize: 3 } });
     const id = 'purge-in-mid-pull';
     const ours = () => world.seen.filter((one) => one.authorizationId === link.authorizationId);
     await system.accept(requestOf(link, { id }));
-    await until('the second page is asked for', ours, (seen) => seen.length >= 2);
+    await until('the first page is asked for', ours, (seen) => seen.length >= 1);
+    await world.turn(link.authorizationId, { slowFhirMs: SLOW_PAGE_MS });
+    const turnedAt = performance.now();
+    await until('a slow page is asked for', ours, (seen) => seen.some(({ startedAt }) => startedAt > turnedAt));
     await system.purge(id);
     await system.reaches(id, 'purged', ({ state }) => state === 'purged');
     expect(

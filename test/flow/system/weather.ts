@@ -1,53 +1,48 @@
 import { expect, test } from 'vitest';
-import { HOUR_MS, MINUTE_MS, requestOf } from '../../support/world.ts';
+import { until } from '../../support/system-until.ts';
+import { HOUR_MS, type Link, type Row, requestOf } from '../../support/world.ts';
 import type { Stage } from '../system.contract.ts';
 import { nearlyOver } from './tokens.ts';
 
+/** Until the test says otherwise. */
+const FOR_EVER_MS = 10_000 * HOUR_MS;
 const OUTAGES = ['500', '503', 'html', 'not-json'] as const;
 
 /** What passes by itself: no state changes, nobody is blamed. */
 export function waitsForTheSource(stage: () => Stage): void {
-  test('a first sync that still runs is waited for, and is no failed run', async () => {
+  test('a first sync that still runs is waited for, is no failed run, and the view says why', async () => {
     const { system, world } = stage();
-    const link = await world.link({ knobs: { initialSyncMs: 20 * MINUTE_MS } });
+    const link = await world.link({ knobs: { initialSyncMs: FOR_EVER_MS } });
     const id = 'still-syncing';
     await system.accept(requestOf(link, { id }));
-    const failedRuns = new Set<number>();
-    const view = await system.reaches(id, 'pulled', (seen) => {
-      failedRuns.add(seen.failedRuns);
-      return seen.lastPull?.result === 'complete';
+    expect(await system.reaches(id, 'waits', ({ lastError }) => lastError !== null)).toMatchObject({
+      state: 'active',
+      lastError: 'upstream_syncing',
+      failedRuns: 0,
     });
-    expect((await world.row(link.authorizationId)).transientAnswers).toBeGreaterThan(0);
-    expect([...failedRuns]).toEqual([0]);
-    expect(view).toMatchObject({ state: 'active', lastError: null });
+    await askedAgain({ stage: stage(), link, count: ({ transientAnswers }) => transientAnswers });
+    expect(await system.status(id)).toMatchObject({ failedRuns: 0 });
+    await world.turn(link.authorizationId, { initialSyncMs: 0 });
+    const view = await system.reaches(id, 'pulled', ({ lastPull }) => lastPull?.result === 'complete');
+    expect(view).toMatchObject({ state: 'active', lastError: null, failedRuns: 0 });
     expect(await system.records(id)).toEqual(await world.records(link.patient));
   });
 
-  test('while it is waited for, the view says why', async () => {
+  test('a quota is waited for in mid-pull, and is no failed run', async () => {
     const { system, world } = stage();
-    const link = await world.link({ knobs: { initialSyncMs: 100 * HOUR_MS } });
-    const id = 'syncing-for-days';
-    await system.accept(requestOf(link, { id }));
-    const view = await system.reaches(id, 'waits', ({ lastError }) => lastError !== null);
-    expect(view).toMatchObject({ state: 'active', lastError: 'upstream_syncing', failedRuns: 0 });
-    await system.purge(id);
-  });
-
-  test('a quota is waited for, in mid-pull too, and is no failed run', async () => {
-    const { system, world } = stage();
-    const knobs = { everythingPageSize: 6, throttleRequests: 1, throttleWindowMs: 10 * MINUTE_MS } as const;
-    const link = await world.link({ knobs });
+    const quota = { throttleRequests: 2, throttleWindowMs: FOR_EVER_MS, throttleHint: 'none' } as const;
+    const link = await world.link({ knobs: { everythingPageSize: 6, ...quota } });
     const id = 'throttled';
     await system.accept(requestOf(link, { id }));
-    const failedRuns = new Set<number>();
-    const view = await system.reaches(id, 'pulled', (seen) => {
-      failedRuns.add(seen.failedRuns);
-      return seen.lastPull?.result === 'complete';
-    });
-    expect((await world.row(link.authorizationId)).throttledAnswers).toBeGreaterThan(0);
-    expect([...failedRuns]).toEqual([0]);
-    expect(view).toMatchObject({ state: 'active', lastError: null });
+    await askedAgain({ stage: stage(), link, count: ({ throttledAnswers }) => throttledAnswers });
+    expect(await system.status(id)).toMatchObject({ state: 'active', failedRuns: 0 });
+    await world.turn(link.authorizationId, { throttleRequests: null });
+    const view = await system.reaches(id, 'pulled', ({ lastPull }) => lastPull?.result === 'complete');
+    expect(view).toMatchObject({ state: 'active', lastError: null, failedRuns: 0 });
     expect(await system.records(id)).toEqual(await world.records(link.patient));
+    const pages = world.seen.filter(({ authorizationId }) => authorizationId === link.authorizationId);
+    const first = pages.filter(({ path, status }) => status === 200 && !path.includes('_offset'));
+    expect(first, 'the pages it had were not asked for again').toHaveLength(1);
   });
 
   test.each(OUTAGES)(
@@ -96,4 +91,21 @@ export function waitsForTheSource(stage: () => Stage): void {
     await system.reaches(id, 'pulled', ({ lastPull }) => lastPull?.result === 'complete');
     expect(await world.row(link.authorizationId)).toMatchObject({ exchanges: 1 });
   });
+}
+
+/** It was told to wait, waited, and asked again. */
+async function askedAgain({
+  stage: { world },
+  link,
+  count,
+}: {
+  readonly stage: Stage;
+  readonly link: Link;
+  readonly count: (row: Row) => number;
+}): Promise<void> {
+  await until(
+    'asked again',
+    () => world.row(link.authorizationId),
+    (row) => count(row) >= 2,
+  );
 }
