@@ -11,9 +11,9 @@ import type { Stage } from '../system.contract.ts';
 const CALLS_AT_ONCE = 10;
 const GRACE = { refreshGraceMs: 12 * HOUR_MS } as const;
 
-/** Handed-over tokens that end within a virtual minute: the first run has to refresh. */
+/** Handed-over tokens of a day, half an hour before their end (three seconds here): less than the lead, so the first run has to refresh. */
 export function nearlyOver(world: World): Pick<AuthorizationRequest, 'expiresIn' | 'issuedAt'> {
-  return { expiresIn: 3_600, issuedAt: new Date(world.clock.now() - 59 * MINUTE_MS).toISOString() };
+  return { expiresIn: 86_400, issuedAt: new Date(world.clock.now() - 23.5 * HOUR_MS).toISOString() };
 }
 
 /** Refresh tokens: spent once, never lost without a word. */
