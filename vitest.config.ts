@@ -6,5 +6,7 @@ export default defineConfig({
     testTimeout: 60_000,
     hookTimeout: 60_000,
     maxWorkers: 2,
+    // Whole systems on clocks thousands of times too fast: a machine that stalls for a second loses hours. What is broken fails twice.
+    retry: 1,
   },
 });

@@ -7,8 +7,10 @@ import { type Link, requestOf, SECOND_MS, startWorld, type World } from '../supp
 /** Running jobs may finish this long after SIGTERM (LIMITS.shutdownCapMs), and servers and pools have to close. */
 const STOP_CAP_MS = 15_000;
 const AT_ONCE_MS = 2_000;
-/** Two virtual minutes are four seconds, six hours twelve minutes: what is due every six hours is due once in a test. */
+/** Two virtual minutes are four seconds. */
 const GENTLE_SPEED = 30;
+/** Forty minutes there. */
+const SELDOM = { pullEverySeconds: 72_000 } as const;
 const CANARY = 'canary5ecret';
 /** An expression for it: where the error is thrown is told, and that is a place in this text. */
 const HIDDEN_CANARY = `['canary', '5ecret'].join('')`;
@@ -124,11 +126,15 @@ describe('the embedded system', () => {
     const ended = await world.link({});
     const pulling = await world.link({ knobs: { slowFhirMs: GENTLE_SPEED * SECOND_MS, everythingPageSize: 6 } });
     const exchanging = await world.link({ knobs: { tokenOutage: '503' } });
-    for (const [index, link] of kept.entries()) await first.api.enqueue(requestOf(link, { id: `kept-${index}` }));
+    for (const [index, link] of kept.entries())
+      await first.api.enqueue(requestOf(link, { id: `kept-${index}`, cadence: SELDOM }));
     await first.api.enqueue(requestOf(once, { id: 'once', usage: 'ONE_TIME' }));
-    await first.api.enqueue(requestOf(ended, { id: 'ended' }));
+    await first.api.enqueue(requestOf(ended, { id: 'ended', cadence: SELDOM }));
     const whole = ['kept-0', 'kept-1', 'once', 'ended'];
     for (const id of whole) await first.reaches(id, 'pulled', ({ lastPull }) => lastPull?.result === 'complete');
+    const planned = [await first.api.status('kept-0'), await first.api.status('kept-1')].map(
+      ({ nextRunAt }) => nextRunAt,
+    );
     await first.api.purge('ended');
     await first.reaches('ended', 'purged', ({ state }) => state === 'purged');
     await first.api.enqueue(requestOf(exchanging, { id: 'exchanging' }));
@@ -161,7 +167,11 @@ describe('the embedded system', () => {
       expect(await world.row(link.authorizationId), id).toMatchObject({ exchanges: 1, refreshes: 0, alive: true });
     }
     expect(await second.api.status('ended')).toMatchObject({ state: 'purged' });
-    for (const link of [...kept, once, ended]) expect(pagesOf(link), 'pulled once, before the kill').toHaveLength(1);
+    for (const link of [once, ended]) expect(pagesOf(link), 'pulled once, before the kill').toHaveLength(1);
+    for (const [index, link] of kept.entries()) {
+      const due = Date.parse(planned[index] ?? '') <= world.clock.now();
+      expect(pagesOf(link), `kept-${index}: pulled before the kill, and then when it is due`).toHaveLength(due ? 2 : 1);
+    }
     await stopped(second);
   }, 120_000);
 });

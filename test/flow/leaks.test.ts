@@ -101,7 +101,7 @@ async function live({
   const [public_, handed, once, ended, revoked, partial] = [
     await world.link({}),
     await world.link({ exchanged: true }),
-    await world.link({ usage: 'ONE_TIME' }),
+    await world.link({ usage: 'ONE_TIME', knobs: { accessTokenMs: 24 * HOUR_MS } }),
     await world.link({ exchanged: true }),
     await world.link({}),
     await world.link({
