@@ -1,5 +1,6 @@
-import type { Endpoint, PurgeReason, Usage, UsageReason } from './authorization.ts';
+import type { Endpoint, Ends, PurgeReason, Usage, UsageReason } from './authorization.ts';
 import { type Cadence, periodOf } from './cadence.ts';
+import { hardEnd } from './calendar.ts';
 import type { Instant } from './clock.ts';
 import { LIMITS } from './limits.ts';
 
@@ -7,7 +8,7 @@ import { LIMITS } from './limits.ts';
 export type Admission = {
   readonly usage: Usage;
   readonly usageReason: UsageReason;
-  readonly endsAt: Instant | null;
+  readonly ends: Ends;
   readonly periodMs: number | null;
   readonly purgeDueAt: Instant | null;
   readonly purgeReason: PurgeReason | null;
@@ -24,7 +25,7 @@ export function admit({
   hasRefreshToken,
   accessExpiresAt,
   accessLifetimeMs,
-  authorizationEndsAt,
+  ends: told,
   authorizedAt,
   acceptedAt,
   cadence,
@@ -34,24 +35,28 @@ export function admit({
   readonly hasRefreshToken: boolean;
   readonly accessExpiresAt: Instant;
   readonly accessLifetimeMs: number;
-  readonly authorizationEndsAt: Instant | null;
+  readonly ends: Ends;
   readonly authorizedAt: Instant;
   readonly acceptedAt: Instant;
   readonly cadence: Cadence;
 }): Admission {
   const cap = endpoint.maxAuthorizationPeriodMs;
-  const ends = [authorizationEndsAt, cap === undefined ? null : authorizedAt + cap].filter((end) => end !== null);
-  const endsAt = ends.length === 0 ? null : Math.min(...ends);
+  const capped = [told.maxAuthorization, cap === undefined ? null : authorizedAt + cap].filter((end) => end !== null);
+  const ends: Ends = { ...told, maxAuthorization: capped.length === 0 ? null : Math.min(...capped) };
   if (usageRequested === 'MULTIPLE' && hasRefreshToken) {
     const periodMs = periodOf({ cadence, accessLifetimeMs });
-    return { usage: 'MULTIPLE', usageReason: 'as_requested', endsAt, periodMs, purgeDueAt: null, purgeReason: null };
+    return { usage: 'MULTIPLE', usageReason: 'as_requested', ends, periodMs, purgeDueAt: null, purgeReason: null };
   }
   return {
     usage: 'ONE_TIME',
     usageReason: usageReasonOf(usageRequested, endpoint),
-    endsAt,
+    ends: { ...ends, refreshToken: null },
     periodMs: null,
-    purgeDueAt: Math.min(accessExpiresAt, acceptedAt + LIMITS.oneTimeMaxMs, endsAt ?? Number.POSITIVE_INFINITY),
+    purgeDueAt: Math.min(
+      accessExpiresAt,
+      acceptedAt + LIMITS.oneTimeMaxMs,
+      hardEnd(ends)?.at ?? Number.POSITIVE_INFINITY,
+    ),
     purgeReason: 'one_time_expired',
   };
 }

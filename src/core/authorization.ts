@@ -22,10 +22,26 @@ export type DeadReason =
   | 'revoked'
   | 'refresh_expired'
   | 'max_authorization_reached'
+  | 'consent_ended'
   | 'ambiguous_refresh'
   | 'grant_not_found'
   | 'exchange_refused'
   | 'ambiguous_exchange';
+
+export const END_KINDS = ['refreshToken', 'maxAuthorization', 'accessGrant', 'consent'] as const;
+/**
+ * Why an authorization ends at an instant known ahead of time: its refresh token, the source's cap on the whole authorization, the grant the
+ * token reply names (Blue Button's `access_grant_expiration`), or the consent the calling service keeps.
+ */
+export type EndKind = (typeof END_KINDS)[number];
+export type Ends = Readonly<Record<EndKind, Instant | null>>;
+
+/**
+ * What keeps an authorization's tokens from being refreshed although it lives: our client is refused, the source is away, it throttles us,
+ * or a token was sent and nobody knows whether it was spent. Each has its own schedule (core/retry.ts).
+ */
+export type TroubleKind = 'misconfigured' | 'outage' | 'throttled' | 'unsure';
+export type Trouble = { readonly kind: TroubleKind; readonly since: Instant };
 
 /** Why an authorization is purged. */
 export type PurgeReason = 'one_time_expired' | 'requested' | 'retention';
@@ -35,6 +51,8 @@ export type StateReason =
   | 'accepted'
   | 'exchanged'
   | 'reauthorized'
+  /** A pair that was taken for lost came in after all. */
+  | 'late_reply'
   | 'source_refuses_client'
   | 'paused_by_operator'
   | 'crashes_its_worker'
@@ -70,8 +88,12 @@ export type Authorization = {
   readonly acceptedAt: Instant;
   /** When the patient's consent began, from which the maximum authorization period counts. */
   readonly authorizedAt: Instant;
-  /** The earliest end known of the whole authorization, if any. */
-  readonly endsAt: Instant | null;
+  /** When it will end, for every reason known ahead of time. */
+  readonly ends: Ends;
+  /** The next warning of its earliest end, or that end itself; null when there is nothing to warn of. */
+  readonly nextWarningAt: Instant | null;
+  /** What stands between it and its next pair of tokens, if anything does. */
+  readonly trouble: Trouble | null;
   readonly periodMs: number | null;
   readonly nextRunAt: Instant | null;
   readonly purgeDueAt: Instant | null;
@@ -92,7 +114,7 @@ export type LastPull = { readonly at: Instant; readonly result: PullResult; read
 
 const NEXT: Readonly<Record<State, readonly State[]>> = {
   pending: ['active', 'needs_reauthorization', 'suspended', 'quarantined', 'purging'],
-  active: ['needs_reauthorization', 'suspended', 'quarantined', 'purging'],
+  active: ['pending', 'needs_reauthorization', 'suspended', 'quarantined', 'purging'],
   needs_reauthorization: ['pending', 'active', 'purging'],
   suspended: ['pending', 'active', 'needs_reauthorization', 'purging'],
   quarantined: ['pending', 'active', 'purging'],

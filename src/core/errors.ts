@@ -23,6 +23,13 @@ export const ERRORS = {
   authorization_purged: entry('never', 'caller', true, 410, 'This authorization is purged; take a new id'),
   authorization_ended: entry('never', 'caller', false, 410, 'This authorization has ended; its records are gone'),
   authorization_not_active: entry('never', 'caller', false, 409, 'This authorization is not active'),
+  public_token_unsupported: entry(
+    'never',
+    'caller',
+    false,
+    422,
+    'This source exchanges no public tokens; send its tokens',
+  ),
   unknown_source: entry('never', 'caller', false, 422, 'No source of this name is configured'),
   token_expired: entry('never', 'caller', false, 422, 'The access token has expired already'),
   sealed_request_unreadable: entry('never', 'caller', true, 422, 'The sealed request cannot be opened with our keys'),
@@ -44,6 +51,7 @@ export const ERRORS = {
 
   upstream_unavailable: entry('later', 'upstream', false, 502, 'The source does not answer'),
   upstream_timeout: entry('later', 'upstream', false, 504, 'The source did not answer in time'),
+  refresh_unsure: entry('later', 'upstream', true, 503, 'A refresh was sent and its outcome is not known yet'),
   upstream_throttled: entry('after_hint', 'upstream', false, 503, 'The source throttles us'),
   upstream_syncing: entry('after_hint', 'upstream', false, 503, 'The source is still loading the patient'),
   upstream_sync_failed: entry('later', 'upstream', true, 502, 'The source could not load the patient'),

@@ -70,11 +70,41 @@ export const LIMITS = {
   overdueCountMax: 1_000,
   /** A run this much later than planned is repaired by the sweep; BullMQ itself is late by seconds, not minutes. */
   overdueGraceMs: MINUTE_MS,
-  /** How long a granted pair is held in memory and offered again while the store is away: losing it loses the patient. */
+  /** How long a granted pair is held in memory and offered again after a stop, or against a store that refuses: losing it loses the patient. */
   commitRetryForMs: 30 * SECOND_MS,
+  /** The same while the process lives and the store is merely away: a database fails over in minutes. */
+  commitHoldMaxMs: 30 * MINUTE_MS,
   commitRetryEveryMs: 250,
-  /** Waits between those tries: inside the smallest grace windows seen in the field (promises, section 2.1). */
-  refreshTryWaitsMs: [1 * SECOND_MS, 3 * SECOND_MS],
+  /** Waits between the tries of a token whose fate is unsure: 11 s in all, inside the smallest grace windows in the field (30 s; promises, 2.1). */
+  refreshTryWaitsMs: [1 * SECOND_MS, 3 * SECOND_MS, 7 * SECOND_MS],
+  /** A token is put on the wire only this soon after its intent was written under the lease: half of what is left of the lease then. */
+  sendWithinMs: 4 * SECOND_MS,
+  /** A refusal that does not say why (`invalid_request`) is believed when it comes again this much later (contract, section 11). */
+  secondLookAfterMs: 10 * MINUTE_MS,
+  /** A refresh token is used this often at least, however long its access token lives: idle ones die in the field (promise P11). Two missed runs fit in. */
+  refreshIdleMaxMs: 25 * HOUR_MS,
+  /** A refresh token with a known end is used this long before it. */
+  refreshEndMarginMs: DAY_MS,
+  /** Failures of one source in a row before it counts as away: one lost packet is no outage. */
+  outageAfterFailures: 3,
+  /** Requests of earlier consents that are still known again when they come late: a patient consents once or twice a year. */
+  earlierFingerprintsMax: 50,
+  /** A caller who asks for a token waits this long at most for a refresh that is under way; a token endpoint has 15 s. */
+  tokenWaitMaxMs: 20 * SECOND_MS,
+  /** How often such a caller looks whether another worker has brought the token. */
+  tokenLookEveryMs: 100,
+  /** A token handed out lasts this long at least, unless its whole life is shorter. */
+  tokenMinValidityMs: MINUTE_MS,
+  /** The days ahead of an end that a warning may be asked for. */
+  warnDaysMax: 365,
+  /** How far ahead the calendar can be asked: no grant in the field lasts longer. */
+  calendarDaysMax: 3_660,
+  /** Discovery documents are a few kB; a CapabilityStatement beside them may not come through here. */
+  discoveryMaxBytes: 256 * KIB,
+  /** A discovery document is asked for again after this: servers move their token endpoints with notice of days. */
+  discoveryFreshMs: DAY_MS,
+  /** A client assertion lives this long: SMART allows five minutes, and clocks differ by some. */
+  assertionLifetimeMs: 4 * MINUTE_MS,
 
   /** A period is a whole number of these. */
   periodGrainMs: MINUTE_MS,

@@ -10,6 +10,11 @@ export function createClock(rate: ClockRate): Clock {
     toWall: (instant) => toWall(instant, rate),
     fromWall: (wallMs) => toInstant(wallMs, rate),
     toWallMs: (durationMs) => durationMs / rate.speed,
+    stopwatch: () => {
+      const [wallMs, monotonicMs] = [Date.now(), performance.now()];
+      // The monotonic clock stands still while a machine is suspended, the wall's may be set back: the greater of both is the safe one.
+      return () => Math.max(Date.now() - wallMs, performance.now() - monotonicMs);
+    },
     sleep: async (wallMs, signal) => {
       if (wallMs <= 0 || signal?.aborted === true) return;
       try {

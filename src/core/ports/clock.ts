@@ -8,6 +8,11 @@ export type Clock = {
   readonly fromWall: (wallMs: number) => Instant;
   /** Milliseconds of wall time in which `durationMs` of domain time pass. */
   readonly toWallMs: (durationMs: number) => number;
+  /**
+   * Starts to count; what it gives says how many wall milliseconds have passed since, at least. A clock that is set does not shorten it, and a machine
+   * that slept does not either.
+   */
+  readonly stopwatch: () => () => number;
   /** Resolves after `wallMs`, or at once when the signal aborts; never rejects. */
   readonly sleep: (wallMs: number, signal?: AbortSignal) => Promise<void>;
 };

@@ -1,9 +1,10 @@
 import type { Authorization, PurgeReason, State, StateReason } from '../authorization.ts';
 import type { Instant } from '../clock.ts';
 import type { TokenFacts } from '../decide-refresh.ts';
+import type { FeedStore } from './feed.ts';
+import type { CommitResult, Fence } from './fence.ts';
 
-/** Proof of holding an authorization: every write names it and loses once the fence has moved on. */
-export type Fence = { readonly authorizationId: string; readonly fence: number };
+export type { CommitResult, Fence } from './fence.ts';
 
 export type SealedTokens = TokenFacts & { readonly sealed: Uint8Array };
 
@@ -18,6 +19,8 @@ export type Intent = {
   readonly unsure: boolean;
   /** The attempt ended without an answer and a job will try again; a crash leaves it false. */
   readonly parked: boolean;
+  /** When this token was first refused in a way that may mean something else; a second such refusal, later, is believed. */
+  readonly unclearSince: Instant | null;
 };
 
 export type NewAuthorization = {
@@ -36,8 +39,11 @@ export type AuthorizationPatch = Partial<
     | 'state'
     | 'stateReason'
     | 'endpoint'
+    | 'acceptedAt'
     | 'authorizedAt'
-    | 'endsAt'
+    | 'ends'
+    | 'nextWarningAt'
+    | 'trouble'
     | 'periodMs'
     | 'nextRunAt'
     | 'purgeDueAt'
@@ -84,8 +90,6 @@ export type AuditEntry = {
   readonly reason: string | null;
 };
 
-export type CommitResult = 'committed' | 'superseded';
-
 /** The truth. Leases run on the store's own clock, so that workers with wrong clocks agree; all else is domain time. */
 export type Store = {
   readonly ping: () => Promise<void>;
@@ -94,14 +98,20 @@ export type Store = {
   /** Writes the authorization with its tokens and deadline in one transaction, unless its id is taken. */
   readonly insert: (value: NewAuthorization & { readonly actor: string }) => Promise<'inserted' | 'exists'>;
   readonly get: (authorizationId: string) => Promise<Authorization | null>;
-  readonly fingerprintOf: (authorizationId: string) => Promise<string | null>;
+  /** The fingerprints of the requests accepted under this id: the current one, and those of earlier consents. */
+  readonly fingerprintsOf: (
+    authorizationId: string,
+  ) => Promise<{ readonly current: string | null; readonly earlier: readonly string[] }>;
   readonly list: (page: {
     readonly after: string | null;
     readonly limit: number;
     readonly state?: State;
   }) => Promise<readonly Authorization[]>;
   readonly countByState: () => Promise<Readonly<Record<State, number>>>;
-  /** Fenced. A patch that moves the state writes its audit entry in the same transaction. */
+  /**
+   * Fenced. A patch that moves the state writes its audit entry in the same transaction, and its event where there is one:
+   * `needs_reauthorization`, `repaired`, `refresh_unsure`, `refresh_sure_again`.
+   */
   readonly update: (
     value: Fence & { readonly patch: AuthorizationPatch; readonly actor: string },
   ) => Promise<CommitResult>;
@@ -124,9 +134,17 @@ export type Store = {
   readonly tokens: (authorizationId: string) => Promise<SealedTokens | null>;
   readonly intent: (authorizationId: string) => Promise<Intent | null>;
   /** Fenced. Durable when it resolves; an intent that is there already is replaced. */
-  readonly openIntent: (value: Fence & { readonly intent: Intent }) => Promise<CommitResult>;
-  /** Fenced. The attempt ended without an answer: the intent stays, marked unsure and parked. */
-  readonly parkIntent: (value: Fence & { readonly attemptId: string }) => Promise<CommitResult>;
+  readonly openIntent: (
+    value: Fence & {
+      readonly intent: Intent;
+      /** Renewed in the same transaction, so that a whole lease lies before the request that follows. */
+      readonly lease: { readonly owner: string; readonly leaseMs: number };
+    },
+  ) => Promise<CommitResult>;
+  /** Fenced. The attempt ended without a verdict: the intent stays, parked, and `unsure` where the token may have been spent. */
+  readonly parkIntent: (
+    value: Fence & { readonly attemptId: string; readonly unsure: boolean; readonly unclearSince: Instant | null },
+  ) => Promise<CommitResult>;
   readonly closeIntent: (value: Fence) => Promise<CommitResult>;
   /** Fenced, and a compare-and-set on the token version: the new pair, the closed intent and the patch, or nothing. */
   readonly commitTokens: (
@@ -134,6 +152,20 @@ export type Store = {
       readonly expectedVersion: number;
       readonly tokens: SealedTokens;
       readonly patch: AuthorizationPatch;
+      readonly actor: string;
+    },
+  ) => Promise<CommitResult>;
+
+  /**
+   * Fenced, and a compare-and-set on the token version: the tokens of a new consent take the place of the old ones, the intent and the trouble of the
+   * old ones end, the fingerprint of the request becomes the current one and the old one is remembered.
+   */
+  readonly reauthorize: (
+    value: Fence & {
+      readonly expectedVersion: number;
+      readonly tokens: SealedTokens;
+      readonly patch: AuthorizationPatch;
+      readonly fingerprint: string;
       readonly actor: string;
     },
   ) => Promise<CommitResult>;
@@ -163,13 +195,9 @@ export type Store = {
   readonly finishPurge: (value: Fence & { readonly receipt: Receipt; readonly actor: string }) => Promise<CommitResult>;
   readonly receipt: (authorizationId: string) => Promise<Receipt | null>;
 
-  readonly suspendSource: (value: { readonly source: string; readonly at: Instant }) => Promise<void>;
-  readonly resumeSource: (source: string) => Promise<void>;
-  /** Sources that refused our client credentials; with a query only those whose last refusal came after that instant. */
-  readonly suspendedSources: (query?: { readonly refusedAfter: Instant }) => Promise<readonly string[]>;
   readonly appendAudit: (entry: AuditEntry) => Promise<void>;
   readonly auditOf: (authorizationId: string) => Promise<readonly AuditEntry[]>;
-};
+} & FeedStore;
 
 /** The state and reason an authorization moves to, for patches that say both. */
 export function moveTo(state: State, stateReason: StateReason): Pick<AuthorizationPatch, 'state' | 'stateReason'> {

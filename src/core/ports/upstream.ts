@@ -5,7 +5,8 @@ import type { TokenReply } from '../token-outcome.ts';
 export type PageReply =
   | { readonly kind: 'page'; readonly bytes: Uint8Array }
   | { readonly kind: 'token_rejected' }
-  | { readonly kind: 'grant_not_found' }
+  /** 404 or 410: this type, this patient or the whole grant is not there; which of them, only a second look tells. */
+  | { readonly kind: 'not_found' }
   | { readonly kind: 'type_refused' }
   | { readonly kind: 'syncing' | 'throttled'; readonly retryAfterMs: number | null }
   | { readonly kind: 'sync_failed' }
@@ -27,7 +28,17 @@ export type Introspection =
   | { readonly kind: 'inactive' }
   | { readonly kind: 'unknown' };
 
+export type TokenKind = 'access_token' | 'refresh_token';
+
 export type CallOptions = { readonly signal: AbortSignal };
+
+export type SpendOptions = CallOptions & {
+  /**
+   * Asked at the last moment before the token is put on the wire, after the connection stands. With false nothing is sent: a process that was frozen
+   * while it connected may have lost its lease to somebody who has spent the token since.
+   */
+  readonly mayStillSend: () => boolean;
+};
 
 /** One configured upstream registration (base URL, client, authentication): what the flows ask of it. */
 export type Source = {
@@ -39,19 +50,28 @@ export type Source = {
   readonly resourceTypes: readonly string[];
   /** The query of a search, without `?`; `$PATIENT_ID` in it stands for the patient's id. */
   readonly searchQuery: string;
+  /** The same for the patient's own resource, which servers search by `_id`. */
+  readonly patientQuery: string;
   /** Whether a purge also revokes the authorization upstream when the caller deletes it. */
   readonly revokeOnPurge: boolean;
-  /** Spends a single-use public token. Never rejects: whatever happens is a reply. */
-  readonly exchange: (request: { readonly publicToken: Secret } & CallOptions) => Promise<TokenReply>;
+  /** How long a refresh token lives where the reply does not say; null when nobody knows. */
+  readonly assumedRefreshLifetimeMs: number | null;
+  /** Spends a single-use public token. Never rejects: whatever happens is a reply. Null where a source has no public tokens. */
+  readonly exchange: ((request: { readonly publicToken: Secret } & SpendOptions) => Promise<TokenReply>) | null;
   /** Spends a refresh token, with one POST and no retry of its own. Never rejects. */
-  readonly refresh: (request: { readonly refreshToken: Secret } & CallOptions) => Promise<TokenReply>;
+  readonly refresh: (request: { readonly refreshToken: Secret } & SpendOptions) => Promise<TokenReply>;
   /** Fetches one page. `url` was judged by core/link before. Never rejects. */
   readonly fetchPage: (
     request: { readonly url: string; readonly accessToken: Secret } & CallOptions,
   ) => Promise<PageReply>;
-  readonly introspect: (request: { readonly accessToken: Secret } & CallOptions) => Promise<Introspection>;
+  /** Asks the source about a token. `unknown` where it does not answer, or cannot be asked about tokens of this kind. Never rejects. */
+  readonly introspect: (
+    request: { readonly token: Secret; readonly of: TokenKind } & CallOptions,
+  ) => Promise<Introspection>;
   /** Best effort; says whether the source confirmed. */
-  readonly revoke: (request: { readonly accessToken: Secret } & CallOptions) => Promise<'revoked' | 'unconfirmed'>;
+  readonly revoke: (
+    request: { readonly accessToken: Secret | null; readonly refreshToken: Secret | null } & CallOptions,
+  ) => Promise<'revoked' | 'unconfirmed'>;
 };
 
 export type Sources = {

@@ -1,0 +1,79 @@
+import type { Authorization } from '../authorization.ts';
+import type { Instant } from '../clock.ts';
+import type { CommitResult, Fence } from './fence.ts';
+
+/** What a calling service may want to act on; a closed set. */
+export const EVENT_KINDS = [
+  'needs_reauthorization',
+  'repaired',
+  'ending',
+  'refresh_unsure',
+  'refresh_sure_again',
+  'source_suspended',
+  'source_outage',
+  'source_throttled',
+  'source_recovered',
+] as const;
+export type EventKind = (typeof EVENT_KINDS)[number];
+
+/** One line of the event feed. Ids, words of closed sets and instants; no token and no health data. */
+export type Event = {
+  readonly cursor: number;
+  readonly at: Instant;
+  readonly kind: EventKind;
+  /** Null for events of a whole source. */
+  readonly authorizationId: string | null;
+  readonly source: string;
+  /** The reason of the state, or which end comes nearer. */
+  readonly reason: string | null;
+  readonly endsAt: Instant | null;
+  readonly daysLeft: number | null;
+};
+
+/** How a source's token endpoint treats us: refuses our client, is away, throttles. At most one of them, the first one first. */
+export const SOURCE_CONDITIONS = ['suspended', 'outage', 'throttled'] as const;
+export type SourceCondition = (typeof SOURCE_CONDITIONS)[number];
+export type SourceState = {
+  readonly source: string;
+  readonly condition: SourceCondition;
+  readonly since: Instant;
+  /** The last time it was seen like this. */
+  readonly lastAt: Instant;
+  /** Failures in a row; an outage is announced from {@link LIMITS.outageAfterFailures} on. */
+  readonly failures: number;
+  readonly announced: boolean;
+};
+
+/** The part of the store that tells people and services: sources in trouble, ends that come nearer, the event feed. */
+export type FeedStore = {
+  /**
+   * Notes how a source's token endpoint has just treated us. Nothing lesser takes the place of a suspension. The event goes out with the first note of a
+   * suspension or throttling, and with the {@link LIMITS.outageAfterFailures}th of an outage.
+   */
+  readonly noteSource: (value: {
+    readonly source: string;
+    readonly condition: SourceCondition;
+    readonly at: Instant;
+  }) => Promise<void>;
+  /** A grant proves that the source takes our credentials and answers: whatever was noted is over, and announced as over if it was announced. */
+  readonly clearSource: (value: { readonly source: string; readonly at: Instant }) => Promise<void>;
+  /** Lets every suspended source be tried at once, since a restart may have brought a mended key; whether it has, only a grant tells. */
+  readonly probeSources: () => Promise<void>;
+  readonly sourceStates: () => Promise<readonly SourceState[]>;
+
+  /** Authorizations whose ends are to be looked at by now, in the order of those looks. */
+  readonly dueWarnings: (query: { readonly now: Instant; readonly limit: number }) => Promise<readonly Authorization[]>;
+  /** Fenced. Announces an end that comes nearer and plans the next look, in one transaction. */
+  readonly warn: (
+    value: Fence & {
+      readonly event: Omit<Event, 'cursor' | 'kind' | 'authorizationId'>;
+      readonly nextWarningAt: Instant | null;
+    },
+  ) => Promise<CommitResult>;
+  /** When the last warning of this very end went out, if one did. */
+  readonly warnedAt: (query: { readonly authorizationId: string; readonly endsAt: Instant }) => Promise<Instant | null>;
+  /** Standing authorizations that end before an instant, the earliest first, and those that have ended already and wait for their patient. */
+  readonly calendar: (query: { readonly before: Instant; readonly limit: number }) => Promise<readonly Authorization[]>;
+  /** The event feed. Cursors grow in the order in which the events became visible: none appears behind one that was read. */
+  readonly events: (page: { readonly after: number; readonly limit: number }) => Promise<readonly Event[]>;
+};
