@@ -1,5 +1,6 @@
 import type { Insertable, Selectable, Updateable } from 'kysely';
-import type { Authorization, LastPull } from '../../core/authorization.ts';
+import type { Authorization, Ends, LastPull, Trouble } from '../../core/authorization.ts';
+import { earliestEnd } from '../../core/calendar.ts';
 import { PerennialError } from '../../core/errors.ts';
 import { NETWORK_POLICIES } from '../../core/networks.ts';
 import type { AuthorizationPatch } from '../../core/ports/store.ts';
@@ -9,8 +10,10 @@ import {
   PURGE_REASON_SET,
   STATE_REASON_SET,
   STATE_SET,
+  TROUBLE_SET,
   toCadence,
   toEndpoint,
+  toEnds,
   USAGE_REASON_SET,
   USAGE_SET,
 } from './columns.ts';
@@ -34,7 +37,9 @@ export function toAuthorization(row: Row): Authorization {
     stateReason: member(STATE_REASON_SET, row.state_reason),
     acceptedAt: row.accepted_at,
     authorizedAt: row.authorized_at,
-    endsAt: row.ends_at,
+    ends: toEnds(row.ends),
+    nextWarningAt: row.next_warning_at,
+    trouble: toTrouble(row),
     periodMs: row.period_ms,
     nextRunAt: row.next_run_at,
     purgeDueAt: row.purge_due_at,
@@ -55,6 +60,10 @@ function toLastPull(row: Row): LastPull | null {
   return { at, result: member(PULL_RESULT_SET, result), durationMs };
 }
 
+function toTrouble({ trouble, trouble_since: since }: Row): Trouble | null {
+  return trouble === null || since === null ? null : { kind: member(TROUBLE_SET, trouble), since };
+}
+
 /** A new authorization as its row. */
 export function toRow(authorization: Authorization, fingerprint: string): Insertable<AuthorizationsTable> {
   return {
@@ -71,7 +80,9 @@ export function toRow(authorization: Authorization, fingerprint: string): Insert
     state_reason: authorization.stateReason,
     accepted_at: authorization.acceptedAt,
     authorized_at: authorization.authorizedAt,
-    ends_at: authorization.endsAt,
+    ...endsColumns(authorization.ends),
+    next_warning_at: authorization.nextWarningAt,
+    ...troubleColumns(authorization.trouble),
     period_ms: authorization.periodMs,
     next_run_at: authorization.nextRunAt,
     purge_due_at: authorization.purgeDueAt,
@@ -88,15 +99,18 @@ export function toRow(authorization: Authorization, fingerprint: string): Insert
 
 /** The columns that a patch names, and no others. */
 export function toColumns(patch: AuthorizationPatch): Updateable<AuthorizationsTable> {
-  const { endpoint, lastPull } = patch;
+  const { endpoint, lastPull, ends, trouble } = patch;
   return {
     ...named('usage', patch.usage),
     ...named('usage_reason', patch.usageReason),
     ...named('state', patch.state),
     ...named('state_reason', patch.stateReason),
     ...(endpoint === undefined ? {} : { endpoint: JSON.stringify(endpoint) }),
+    ...named('accepted_at', patch.acceptedAt),
     ...named('authorized_at', patch.authorizedAt),
-    ...named('ends_at', patch.endsAt),
+    ...(ends === undefined ? {} : endsColumns(ends)),
+    ...named('next_warning_at', patch.nextWarningAt),
+    ...(trouble === undefined ? {} : troubleColumns(trouble)),
     ...named('period_ms', patch.periodMs),
     ...named('next_run_at', patch.nextRunAt),
     ...named('purge_due_at', patch.purgeDueAt),
@@ -108,6 +122,14 @@ export function toColumns(patch: AuthorizationPatch): Updateable<AuthorizationsT
     ...named('failed_runs', patch.failedRuns),
     ...named('last_error', patch.lastError),
   };
+}
+
+function endsColumns(ends: Ends): Pick<Insertable<AuthorizationsTable>, 'ends' | 'ends_at'> {
+  return { ends: JSON.stringify(ends), ends_at: earliestEnd(ends)?.at ?? null };
+}
+
+function troubleColumns(trouble: Trouble | null): Pick<Insertable<AuthorizationsTable>, 'trouble' | 'trouble_since'> {
+  return { trouble: trouble?.kind ?? null, trouble_since: trouble?.since ?? null };
 }
 
 type LastPullColumns = Pick<

@@ -3,10 +3,14 @@ import type { Store } from '../../core/ports/store.ts';
 import { toAuthorization, toRow } from './authorization-row.ts';
 import { member, STATE_SET, toNumber } from './columns.ts';
 import { applyPatch, fenced, type Parts } from './fenced.ts';
+import { fingerprintsOf, reauthorize } from './reauthorize.ts';
 import type { Session } from './session.ts';
 import { toTokenColumns } from './token-row.ts';
 
-type Authorizations = Pick<Store, 'insert' | 'get' | 'fingerprintOf' | 'list' | 'countByState' | 'update'>;
+type Authorizations = Pick<
+  Store,
+  'insert' | 'get' | 'fingerprintsOf' | 'reauthorize' | 'list' | 'countByState' | 'update'
+>;
 
 /** The authorizations' own rows. */
 export function authorizations({ session, now }: Parts): Authorizations {
@@ -21,11 +25,8 @@ export function authorizations({ session, now }: Parts): Authorizations {
           .executeTakeFirst();
         return row === undefined ? null : toAuthorization(row);
       }),
-    fingerprintOf: (authorizationId) =>
-      session.query(async (db) => {
-        const query = db.selectFrom('authorizations').select('fingerprint').where('id', '=', authorizationId);
-        return (await query.executeTakeFirst())?.fingerprint ?? null;
-      }),
+    fingerprintsOf: (authorizationId) => session.query((db) => fingerprintsOf({ db, authorizationId })),
+    reauthorize: (value) => reauthorize({ parts: { session, now }, value }),
     list: ({ after, limit, state }) =>
       session.query(async (db) => {
         let query = db.selectFrom('authorizations').selectAll().orderBy('id').limit(limit);

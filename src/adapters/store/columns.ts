@@ -3,14 +3,17 @@ import type {
   CadenceOverride,
   DeadReason,
   Endpoint,
+  Ends,
   PullResult,
   PurgeReason,
   State,
   StateReason,
+  TroubleKind,
   Usage,
   UsageReason,
 } from '../../core/authorization.ts';
 import { PerennialError } from '../../core/errors.ts';
+import type { EventKind, SourceCondition } from '../../core/ports/feed.ts';
 import type { Intent, Receipt } from '../../core/ports/store.ts';
 
 type ClosedSet<T extends string> = Readonly<Record<T, true>>;
@@ -31,6 +34,7 @@ const DEAD_REASON_SET: ClosedSet<DeadReason> = {
   revoked: true,
   refresh_expired: true,
   max_authorization_reached: true,
+  consent_ended: true,
   ambiguous_refresh: true,
   grant_not_found: true,
   exchange_refused: true,
@@ -41,6 +45,7 @@ export const STATE_REASON_SET: ClosedSet<StateReason> = {
   accepted: true,
   exchanged: true,
   reauthorized: true,
+  late_reply: true,
   source_refuses_client: true,
   paused_by_operator: true,
   crashes_its_worker: true,
@@ -55,6 +60,19 @@ export const USAGE_REASON_SET: ClosedSet<UsageReason> = {
   endpoint_not_refreshable: true,
 };
 export const PULL_RESULT_SET: ClosedSet<PullResult> = { complete: true, partial: true, failed: true };
+export const TROUBLE_SET: ClosedSet<TroubleKind> = { misconfigured: true, outage: true, throttled: true, unsure: true };
+export const SOURCE_CONDITION_SET: ClosedSet<SourceCondition> = { suspended: true, outage: true, throttled: true };
+export const EVENT_KIND_SET: ClosedSet<EventKind> = {
+  needs_reauthorization: true,
+  repaired: true,
+  ending: true,
+  refresh_unsure: true,
+  refresh_sure_again: true,
+  source_suspended: true,
+  source_outage: true,
+  source_throttled: true,
+  source_recovered: true,
+};
 export const INTENT_KIND_SET: ClosedSet<Intent['kind']> = { refresh: true, exchange: true };
 
 /** A text column that holds one of a closed set. @throws PerennialError `internal` for a word we do not know. */
@@ -77,6 +95,13 @@ const cadenceSchema: z.ZodType<CadenceOverride> = z.object({
   pullEveryMs: z.number().exactOptional(),
   lateAfterMs: z.number().exactOptional(),
 });
+const endSchema = z.number().nullable().default(null);
+const endsSchema: z.ZodType<Ends> = z.object({
+  refreshToken: endSchema,
+  maxAuthorization: endSchema,
+  accessGrant: endSchema,
+  consent: endSchema,
+});
 const deletedSchema: z.ZodType<Receipt['deleted']> = z.object({
   tokens: z.number(),
   packs: z.number(),
@@ -86,6 +111,8 @@ const deletedSchema: z.ZodType<Receipt['deleted']> = z.object({
 
 export const toEndpoint = (value: unknown): Endpoint => parsed(endpointSchema, value);
 export const toCadence = (value: unknown): CadenceOverride => parsed(cadenceSchema, value);
+export const toEnds = (value: unknown): Ends => parsed(endsSchema, value);
+export const toTexts = (value: unknown): readonly string[] => parsed(z.array(z.string()), value);
 export const toDeleted = (value: unknown): Receipt['deleted'] => parsed(deletedSchema, value);
 
 function parsed<T>(schema: z.ZodType<T>, value: unknown): T {

@@ -2,9 +2,11 @@ import { sql } from 'kysely';
 import { mayMove, type State } from '../../core/authorization.ts';
 import type { Instant } from '../../core/clock.ts';
 import { PerennialError } from '../../core/errors.ts';
+import type { EventKind } from '../../core/ports/feed.ts';
 import type { AuthorizationPatch, Fence } from '../../core/ports/store.ts';
 import { toColumns } from './authorization-row.ts';
 import { member, STATE_SET, toNumber } from './columns.ts';
+import { appendEvent } from './events.ts';
 import type { Session } from './session.ts';
 import type { Db } from './tables.ts';
 
@@ -12,7 +14,12 @@ import type { Db } from './tables.ts';
 export type Parts = { readonly session: Session; readonly now: (() => Instant) | undefined };
 
 /** The authorization as it stands behind the fence: nobody else can write it until the transaction ends. */
-export type Standing = { readonly state: State; readonly stateReason: string };
+export type Standing = {
+  readonly state: State;
+  readonly stateReason: string;
+  readonly source: string;
+  readonly trouble: string | null;
+};
 
 /**
  * Runs `work` in a transaction that holds the lease row, and only if the fence is still the newest one. An expired lease that nobody took
@@ -34,11 +41,12 @@ export function fenced<T>(
     // A statement of its own: joined to the locked row it could show the state from before the wait for the lock.
     const row = await tx
       .selectFrom('authorizations')
-      .select(['state', 'state_reason'])
+      .select(['state', 'state_reason', 'source', 'trouble'])
       .where('id', '=', authorizationId)
       .executeTakeFirst();
     if (row === undefined) return 'superseded';
-    return work(tx, { state: member(STATE_SET, row.state), stateReason: row.state_reason });
+    const { state_reason: stateReason, source, trouble } = row;
+    return work(tx, { state: member(STATE_SET, row.state), stateReason, source, trouble });
   });
 }
 
@@ -54,7 +62,7 @@ function isEnding(state: State): boolean {
   return state === 'purging' || state === 'purged';
 }
 
-/** Writes a patch and the audit entry of the move in it. @throws PerennialError `internal` for a move the state machine does not have. */
+/** Writes a patch, the audit entry of the move in it, and its event if it has one. @throws PerennialError `internal` for a move the state machine does not have. */
 export async function applyPatch({
   tx,
   authorizationId,
@@ -77,12 +85,32 @@ export async function applyPatch({
   if (Object.keys(columns).length === 0) return;
   await tx.updateTable('authorizations').set(columns).where('id', '=', authorizationId).execute();
   const reason = patch.stateReason ?? standing.stateReason;
-  if (to === from && reason === standing.stateReason) return;
   const at = now === undefined ? databaseNow() : now();
+  const kind = eventOf({ standing, patch, to });
+  if (kind !== null) await appendEvent({ tx, event: { at, kind, authorizationId, source: standing.source, reason } });
+  if (to === from && reason === standing.stateReason) return;
   await tx
     .insertInto('audit')
     .values({ at, authorization_id: authorizationId, actor, action: `state:${to}`, reason })
     .execute();
+}
+
+/** The event that a patch means for whoever follows the feed; at most one. */
+function eventOf({
+  standing,
+  patch,
+  to,
+}: {
+  readonly standing: Standing;
+  readonly patch: AuthorizationPatch;
+  readonly to: State;
+}): EventKind | null {
+  if (to === 'needs_reauthorization' && standing.state !== to) return 'needs_reauthorization';
+  const back = patch.stateReason === 'reauthorized' || patch.stateReason === 'late_reply';
+  if (to === 'active' && standing.state !== to && back) return 'repaired';
+  if (patch.trouble === undefined) return null;
+  if (patch.trouble?.kind === 'unsure') return standing.trouble === 'unsure' ? null : 'refresh_unsure';
+  return standing.trouble === 'unsure' && to === 'active' ? 'refresh_sure_again' : null;
 }
 
 function databaseNow() {

@@ -17,14 +17,7 @@ export function leases({ session }: Parts): Pick<Store, 'takeLease' | 'seizeLeas
         if (fence === null) throw new PerennialError('internal');
         return fence;
       }),
-    renewLease: ({ authorizationId, fence, owner, leaseMs }) =>
-      session.query(async (db) => {
-        const result = await sql`
-          update perennial.leases set expires_at = ${endOf(leaseMs)}
-          where authorization_id = ${authorizationId} and owner = ${owner} and fence = ${fence}
-          returning fence`.execute(db);
-        return result.rows.length === 1;
-      }),
+    renewLease: (lease) => session.query((db) => renew({ db, lease })),
     releaseLease: ({ authorizationId, fence, owner }) =>
       session.query(async (db) => {
         await sql`
@@ -32,6 +25,21 @@ export function leases({ session }: Parts): Pick<Store, 'takeLease' | 'seizeLeas
           where authorization_id = ${authorizationId} and owner = ${owner} and fence = ${fence}`.execute(db);
       }),
   };
+}
+
+/** Lets a lease that is still its owner's last `leaseMs` from now on; says whether it was. */
+export async function renew({
+  db,
+  lease: { authorizationId, fence, owner, leaseMs },
+}: {
+  readonly db: Db;
+  readonly lease: Parameters<Store['renewLease']>[0];
+}): Promise<boolean> {
+  const result = await sql`
+    update perennial.leases set expires_at = ${endOf(leaseMs)}
+    where authorization_id = ${authorizationId} and owner = ${owner} and fence = ${fence}
+    returning fence`.execute(db);
+  return result.rows.length === 1;
 }
 
 /** One statement: of any number of takers exactly one gets the row. Who it belongs to does not matter, not even to the same owner. */

@@ -113,9 +113,48 @@ const INITIAL: readonly string[] = [
     for each statement execute function perennial.refuse_change()`,
 ];
 
+const TOKEN_SAFETY: readonly string[] = [
+  `alter table perennial.authorizations
+    add column ends jsonb not null default '{}',
+    add column next_warning_at double precision,
+    add column trouble text,
+    add column trouble_since double precision,
+    add column earlier_fingerprints jsonb not null default '[]'`,
+  `update perennial.authorizations set ends = jsonb_build_object('maxAuthorization', ends_at) where ends_at is not null`,
+  // What was accepted before this version is looked at once, and planned from there.
+  `update perennial.authorizations set next_warning_at = 0 where usage = 'MULTIPLE' and state = 'active'`,
+  `create index authorizations_warnings on perennial.authorizations (next_warning_at) where next_warning_at is not null`,
+  `create index authorizations_ending on perennial.authorizations (ends_at)
+    where usage = 'MULTIPLE' and state in ('active', 'suspended', 'quarantined')`,
+  'alter table perennial.intents add column unclear_since double precision',
+  `create table perennial.source_states (
+    source text primary key,
+    condition text not null,
+    since double precision not null,
+    last_at double precision not null,
+    failures integer not null,
+    announced boolean not null
+  )`,
+  `insert into perennial.source_states (source, condition, since, last_at, failures, announced)
+    select source, 'suspended', since, since, 1, true from perennial.suspended_sources`,
+  'drop table perennial.suspended_sources',
+  `create table perennial.events (
+    cursor bigint generated always as identity primary key,
+    at double precision not null,
+    kind text not null,
+    authorization_id ${ID},
+    source text not null,
+    reason text,
+    ends_at double precision,
+    days_left double precision
+  )`,
+  `create index events_of_endings on perennial.events (authorization_id, ends_at) where kind = 'ending'`,
+];
+
 /** Every migration there is, by name and in order. A published one never changes. */
 export const MIGRATIONS: Readonly<Record<string, Migration>> = {
   '0001_initial': { up: (db) => runAll(db, INITIAL) },
+  '0002_token_safety': { up: (db) => runAll(db, TOKEN_SAFETY) },
 };
 
 // biome-ignore lint/suspicious/noExplicitAny: Kysely's own signature; a migration knows no table types.

@@ -61,6 +61,9 @@ async function deleteRows({
     .updateTable('authorizations')
     .set({
       fingerprint: null,
+      earlier_fingerprints: '[]',
+      trouble: null,
+      trouble_since: null,
       last_error: null,
       endpoint: JSON.stringify(endpoint),
       deleted: JSON.stringify(deleted),

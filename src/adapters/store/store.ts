@@ -2,12 +2,15 @@ import type { Kysely } from 'kysely';
 import type { Instant } from '../../core/clock.ts';
 import type { Store } from '../../core/ports/store.ts';
 import { authorizations } from './authorizations.ts';
+import { calendar } from './calendar.ts';
+import { events } from './events.ts';
 import { failureOf } from './failures.ts';
 import { leases } from './leases.ts';
 import { operations } from './operations.ts';
 import { purges } from './purges.ts';
 import { records } from './records.ts';
 import { createSession } from './session.ts';
+import { sourceStates } from './source-states.ts';
 import { sweeps } from './sweeps.ts';
 import { SCHEMA, type Tables } from './tables.ts';
 import { tokens } from './tokens.ts';
@@ -28,6 +31,9 @@ export function createStore({
     ...records(parts),
     ...sweeps(parts),
     ...purges(parts),
+    ...sourceStates(parts),
+    ...calendar(parts),
+    ...events(parts),
     ...operations(parts),
     close: async () => {
       try {

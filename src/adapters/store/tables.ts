@@ -22,7 +22,12 @@ export type AuthorizationsTable = {
   readonly state_reason: string;
   readonly accepted_at: number;
   readonly authorized_at: number;
+  readonly ends: JsonColumn;
+  /** The earliest of `ends`, for the calendar's index. */
   readonly ends_at: number | null;
+  readonly next_warning_at: number | null;
+  readonly trouble: string | null;
+  readonly trouble_since: number | null;
   readonly period_ms: number | null;
   readonly next_run_at: number | null;
   readonly purge_due_at: number | null;
@@ -36,6 +41,8 @@ export type AuthorizationsTable = {
   readonly failed_runs: number;
   readonly last_error: string | null;
   readonly fingerprint: string | null;
+  /** Of the requests of earlier consents, as JSON. */
+  readonly earlier_fingerprints: ColumnType<unknown, string | undefined, string>;
   /** Rows deleted so far, summed over the tries of a purge that a crash cut in two. */
   readonly deleted: ColumnType<unknown, string | undefined, string>;
 };
@@ -59,6 +66,7 @@ export type Tables = {
     readonly started_at: number;
     readonly unsure: boolean;
     readonly parked: boolean;
+    readonly unclear_since: number | null;
   };
   readonly leases: {
     readonly authorization_id: string;
@@ -83,7 +91,24 @@ export type Tables = {
     readonly deleted: JsonColumn;
     readonly verified: boolean;
   };
-  readonly suspended_sources: { readonly source: string; readonly since: number };
+  readonly source_states: {
+    readonly source: string;
+    readonly condition: string;
+    readonly since: number;
+    readonly last_at: number;
+    readonly failures: number;
+    readonly announced: boolean;
+  };
+  readonly events: {
+    readonly cursor: Generated<Big>;
+    readonly at: number;
+    readonly kind: string;
+    readonly authorization_id: string | null;
+    readonly source: string;
+    readonly reason: string | null;
+    readonly ends_at: number | null;
+    readonly days_left: number | null;
+  };
   readonly audit: {
     readonly id: Generated<Big>;
     readonly at: number;

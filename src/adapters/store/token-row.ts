@@ -37,5 +37,6 @@ export function toIntent(row: Selectable<Tables['intents']>): Intent {
     startedAt: row.started_at,
     unsure: row.unsure,
     parked: row.parked,
+    unclearSince: row.unclear_since,
   };
 }

@@ -2,6 +2,7 @@ import { PerennialError } from '../../core/errors.ts';
 import type { CommitResult, SealedTokens, Store } from '../../core/ports/store.ts';
 import { toBytes } from './columns.ts';
 import { applyPatch, fenced, fencedBeforePurge, type Parts } from './fenced.ts';
+import { renew } from './leases.ts';
 import type { Db } from './tables.ts';
 import { toIntent, toTokenColumns, toTokens } from './token-row.ts';
 
@@ -23,13 +24,16 @@ export function tokens(parts: Parts): Tokens {
         const row = await query.executeTakeFirst();
         return row === undefined ? null : toIntent(row);
       }),
-    openIntent: ({ intent, ...fence }) =>
-      fencedBeforePurge({ session, fence }, (tx) => openIntent({ tx, authorizationId: fence.authorizationId, intent })),
-    parkIntent: ({ attemptId, ...fence }) =>
+    openIntent: ({ intent, lease, ...fence }) =>
+      fencedBeforePurge({ session, fence }, async (tx) => {
+        await renew({ db: tx, lease: { ...fence, ...lease } });
+        return openIntent({ tx, authorizationId: fence.authorizationId, intent });
+      }),
+    parkIntent: ({ attemptId, unsure, unclearSince, ...fence }) =>
       fenced({ session, fence }, async (tx) => {
         await tx
           .updateTable('intents')
-          .set({ unsure: true, parked: true })
+          .set({ unsure, parked: true, unclear_since: unclearSince })
           .where('authorization_id', '=', fence.authorizationId)
           .where('attempt_id', '=', attemptId)
           .execute();
@@ -61,6 +65,7 @@ async function openIntent({
     started_at: intent.startedAt,
     unsure: intent.unsure,
     parked: intent.parked,
+    unclear_since: intent.unclearSince,
   };
   await tx
     .insertInto('intents')
