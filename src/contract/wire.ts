@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { STATES } from '../core/authorization.ts';
+import { END_KINDS, STATES } from '../core/authorization.ts';
 import { PerennialError } from '../core/errors.ts';
 import { LIMITS, UNITS } from '../core/limits.ts';
 import { NETWORKS } from '../core/networks.ts';
@@ -50,6 +50,8 @@ const cadenceSchema = z.strictObject({
     .optional(),
 });
 
+const instantText = z.iso.datetime({ offset: true, error: 'must be an ISO 8601 instant with an offset' });
+
 const requestShape = z.strictObject({
   id: idSchema,
   source: z.string().min(1).max(64).describe('The name of a configured source'),
@@ -72,6 +74,18 @@ const requestShape = z.strictObject({
     .datetime({ offset: true, error: 'must be an ISO 8601 instant with an offset' })
     .optional()
     .describe('When the tokens were issued; now, when left out'),
+  accessGrantExpiration: instantText
+    .optional()
+    .describe("When the patient's grant itself ends, where the source says so (Blue Button's access_grant_expiration)"),
+  consentEndsAt: instantText
+    .optional()
+    .describe("When the patient's consent that you keep ends; nothing is done after it"),
+  reauthorizes: z
+    .literal(true)
+    .optional()
+    .describe(
+      'These are the tokens of a new consent and take the place of living ones; a dead authorization needs no word',
+    ),
   cadence: cadenceSchema.optional().describe("Differs from the network's cadence for this authorization alone"),
 });
 
@@ -114,7 +128,13 @@ export const authorizationViewSchema = z.object({
   state: z.enum(STATES),
   why: z.string().describe('The reason of the state, from a closed set'),
   acceptedAt: z.iso.datetime(),
-  endsAt: instant.describe('The earliest known end of the whole authorization'),
+  endsAt: instant.describe('The earliest known end: by then the patient has to be asked again'),
+  endsBecause: z.enum(END_KINDS).nullable().describe('Which of the known ends that is'),
+  ends: z.object({ refreshToken: instant, maxAuthorization: instant, accessGrant: instant, consent: instant }),
+  trouble: z
+    .object({ kind: z.enum(['misconfigured', 'outage', 'throttled', 'unsure']), since: z.iso.datetime() })
+    .nullable()
+    .describe('What stands between a living authorization and its next tokens'),
   nextRunAt: instant,
   periodSeconds: z.number().nullable(),
   purgeDueAt: instant,

@@ -1,11 +1,12 @@
 import type { AuthorizationRequest } from '../contract/wire.ts';
-import type { Authorization } from '../core/authorization.ts';
+import { type Authorization, isReadable } from '../core/authorization.ts';
 import { PerennialError } from '../core/errors.ts';
 import { LIMITS, UNITS } from '../core/limits.ts';
 import type { DataKey } from '../core/ports/vault.ts';
 import { Secret } from '../core/secret.ts';
 import type { Context } from './context.ts';
 import { draftOf } from './draft.ts';
+import { reauthorize } from './reauthorize.ts';
 import { enqueueJobs } from './schedule.ts';
 import { sealTokens } from './token-vault.ts';
 
@@ -23,9 +24,13 @@ export async function accept({
   readonly actor: string;
 }): Promise<{ readonly authorization: Authorization; readonly created: boolean }> {
   const { store, vault, sources, log } = context;
-  if (sources.get(request.source) === undefined) throw new PerennialError('unknown_source', { field: 'source' });
+  const source = sources.get(request.source);
+  if (source === undefined) throw new PerennialError('unknown_source', { field: 'source' });
+  if (request.publicToken !== undefined && source.exchange === null) {
+    throw new PerennialError('public_token_unsupported', { field: 'publicToken' });
+  }
   const known = await store.get(request.id);
-  if (known !== null) return { authorization: await repeated({ context, known, request }), created: false };
+  if (known !== null) return { authorization: await again({ context, known, request, actor }), created: false };
   const draft = draftOf({ context, request: await withLifetime({ context, request }), actor });
   const key = await vault.create(request.id);
   const inserted = await store.insert({
@@ -37,7 +42,7 @@ export async function accept({
   if (inserted === 'exists') {
     const winner = await store.get(request.id);
     if (winner === null) throw new PerennialError('internal');
-    return { authorization: await repeated({ context, known: winner, request }), created: false };
+    return { authorization: await again({ context, known: winner, request, actor }), created: false };
   }
   const { authorization } = draft;
   log.info('accepted', {
@@ -62,7 +67,8 @@ async function withLifetime({
   const source = sources.get(request.source);
   if (request.accessToken === undefined || request.expiresIn !== undefined || source === undefined) return request;
   const signal = AbortSignal.timeout(LIMITS.introspectionTimeoutMs);
-  const told = await source.introspect({ accessToken: new Secret(request.accessToken), signal });
+  const token = new Secret(request.accessToken);
+  const told = await source.introspect({ token, of: 'access_token', signal });
   if (told.kind === 'inactive') throw new PerennialError('token_expired', { field: 'accessToken' });
   if (told.kind === 'unknown' || told.expiresAt === null) return request;
   const now = clock.now();
@@ -70,22 +76,27 @@ async function withLifetime({
   return { ...rest, expiresIn: (told.expiresAt - now) / UNITS.SECOND_MS };
 }
 
-async function repeated({
-  context: { store, vault },
+/** A request under a known id: a repetition of one accepted before, a new consent, or a conflict. */
+async function again({
+  context,
   known,
   request,
+  actor,
 }: {
   readonly context: Context;
   readonly known: Authorization;
   readonly request: AuthorizationRequest;
+  readonly actor: string;
 }): Promise<Authorization> {
-  if (known.state === 'purging' || known.state === 'purged')
-    throw new PerennialError('authorization_purged', { field: 'id' });
-  const fingerprint = fingerprintOf({ key: await vault.open(known.id), request });
-  if ((await store.fingerprintOf(known.id)) !== fingerprint) {
-    throw new PerennialError('authorization_conflict', { field: 'id' });
-  }
-  return known;
+  const { store, vault, clock } = context;
+  if (!isReadable(known, clock.now())) throw new PerennialError('authorization_purged', { field: 'id' });
+  const key = await vault.open(known.id);
+  const fingerprint = fingerprintOf({ key, request });
+  const { current, earlier } = await store.fingerprintsOf(known.id);
+  // An old request that comes in late must not bring back the tokens of an earlier consent.
+  if (fingerprint === current || earlier.includes(fingerprint)) return known;
+  const lived = await withLifetime({ context, request });
+  return reauthorize({ context, known, request: lived, key, fingerprint, actor });
 }
 
 /** A keyed hash of the whole request, fields in a fixed order: without the key it does not tell whose tokens these are. */

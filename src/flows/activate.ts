@@ -5,10 +5,11 @@ import { judgeExchangeReply } from '../core/token-outcome.ts';
 import { commitGrant } from './commit-grant.ts';
 import type { Context } from './context.ts';
 import { declareDead } from './end.ts';
+import { rescueGrant } from './rescue.ts';
 import { schedule } from './schedule.ts';
 import { spendOnce } from './spend.ts';
 import { openTokens } from './token-vault.ts';
-import { putBack, takeUp } from './work.ts';
+import { putBack, putBackFor, takeUp } from './work.ts';
 
 /** Exchanges the public token of a pending authorization; after that it is active and scheduled. */
 export function activate({
@@ -25,18 +26,23 @@ export function activate({
     const tokens = await store.tokens(authorizationId);
     const publicToken = tokens === null ? null : openTokens({ key: work.key, row: tokens }).publicToken;
     if (tokens === null || publicToken === null) throw new PerennialError('internal', { field: 'publicToken' });
+    const { exchange } = work.source;
+    if (exchange === null) throw new PerennialError('public_token_unsupported');
     const spending = await spendOnce({
       work,
       kind: 'exchange',
       tokenVersion: tokens.version,
-      unsureBefore: (await store.intent(authorizationId)) !== null,
-      send: (sending) => work.source.exchange({ publicToken, signal: sending }),
+      earlier: await store.intent(authorizationId),
+      send: (options) => exchange({ publicToken, ...options }),
       judge: judgeExchangeReply,
     });
     switch (spending.kind) {
       case 'granted': {
-        const committed = await commitGrant({ work, grant: spending.grant, sentAt: spending.sentAt, tokens });
-        if (committed.kind === 'superseded') return { kind: 'done', reason: 'superseded' };
+        const { grant, sentAt } = spending;
+        const committed = await commitGrant({ work, grant, sentAt, tokens });
+        if (committed.kind === 'superseded') {
+          return { kind: 'done', reason: await rescueGrant({ work, grant, sentAt, tokens }) };
+        }
         const active: Authorization = { ...work.authorization, ...committed.patch };
         context.log.info('activated', { authorizationId, reason: active.usageReason, network: active.network });
         await schedule({ context, fence: work.held.fence, authorization: active });
@@ -49,14 +55,10 @@ export function activate({
       }
       case 'superseded':
         return { kind: 'done', reason: 'superseded' };
-      case 'client_refused':
-        return putBack({ work, code: 'source_refused_us', afterMs: null });
-      case 'throttled':
-        return putBack({ work, code: 'upstream_throttled', afterMs: spending.retryAfterMs });
+      case 'trouble':
+        return putBackFor({ work, trouble: spending.trouble, hintMs: spending.hintMs });
       case 'cancelled':
         return putBack({ work, code: 'cancelled', afterMs: 0 });
-      case 'unsure':
-        return putBack({ work, code: 'upstream_unavailable', afterMs: null });
     }
   });
 }

@@ -1,10 +1,11 @@
 import { admit } from '../core/admit.ts';
 import { cadenceOf } from '../core/cadence.ts';
 import type { Instant } from '../core/clock.ts';
-import { PerennialError } from '../core/errors.ts';
+import { codeOf } from '../core/errors.ts';
 import { LIMITS } from '../core/limits.ts';
 import { type AuthorizationPatch, type CommitResult, moveTo, type SealedTokens } from '../core/ports/store.ts';
 import type { TokenGrant } from '../core/token-outcome.ts';
+import { nextWarningOf } from './calendar.ts';
 import { WORKER_ACTOR } from './context.ts';
 import { sealGrant } from './token-vault.ts';
 import type { Work } from './work.ts';
@@ -15,31 +16,50 @@ export type Committed =
 
 /**
  * Makes a granted pair durable: one compare-and-set on the token version. Only after that may the new access token be used.
- * While the store is away the pair is held and offered again for {@link LIMITS.commitRetryForMs}: giving it up would cost the patient a new consent.
+ * While the store is away the pair is held and offered again: giving it up would cost the patient a new consent.
  */
 export async function commitGrant({
   work,
-  grant,
+  grant: told,
   sentAt,
   tokens,
+  more = {},
 }: {
   readonly work: Work;
   readonly grant: TokenGrant;
   readonly sentAt: Instant;
   readonly tokens: SealedTokens;
+  /** What else is to be written with it. */
+  readonly more?: AuthorizationPatch;
 }): Promise<Committed> {
   const { context, held, key, authorization } = work;
+  const grant = withAssumedEnd({ grant: told, assumedMs: work.source.assumedRefreshLifetimeMs });
   const keepRefreshToken = authorization.usage === 'MULTIPLE';
   const next = sealGrant({ key, grant, previous: tokens, keepRefreshToken, sentAt });
-  const patch = patchOf({ work, grant, sentAt, next });
+  const patch = { ...patchOf({ work, grant, sentAt, next }), ...more };
   const value = { ...held.fence, expectedVersion: tokens.version, tokens: next, patch, actor: WORKER_ACTOR };
   const result = await insistently({ work, write: () => context.store.commitTokens(value) });
-  // Granting is the proof that the source takes our credentials again.
-  if (result === 'committed') await context.store.resumeSource(work.source.name);
-  return result === 'committed' ? { kind: 'committed', tokens: next, patch } : { kind: 'superseded' };
+  if (result === 'superseded') return { kind: 'superseded' };
+  // Granting is the proof that the source takes our credentials and answers. The pair is safe already: a store that fails here costs nothing.
+  await context.store.clearSource({ source: work.source.name, at: context.clock.now() }).catch((error: unknown) => {
+    context.log.warn('source_not_cleared', { source: work.source.name, code: codeOf(error) });
+  });
+  return { kind: 'committed', tokens: next, patch };
 }
 
-/** What the tokens make of the authorization: its first life after an exchange, its end and period after a refresh. */
+/** A new refresh token of which nobody said how long it lives gets what is configured for its source. */
+function withAssumedEnd({
+  grant,
+  assumedMs,
+}: {
+  readonly grant: TokenGrant;
+  readonly assumedMs: number | null;
+}): TokenGrant {
+  if (assumedMs === null || grant.refreshToken === null || grant.refreshEnd.kind !== 'unknown') return grant;
+  return { ...grant, refreshEnd: { kind: 'after', lifetimeMs: assumedMs } };
+}
+
+/** What the tokens make of the authorization: its first life after an exchange, its ends and period after a refresh. */
 function patchOf({
   work: { context, authorization },
   grant,
@@ -51,7 +71,6 @@ function patchOf({
   readonly sentAt: Instant;
   readonly next: SealedTokens;
 }): AuthorizationPatch {
-  const told = grant.authorizationEndsInMs === null ? null : sentAt + grant.authorizationEndsInMs;
   const first = authorization.state === 'pending';
   const refreshable = grant.endpoint?.refreshable;
   const endpoint = {
@@ -60,21 +79,31 @@ function patchOf({
     ...(refreshable === undefined ? {} : { refreshable }),
   };
   const authorizedAt = first ? sentAt : authorization.authorizedAt;
+  const told = grant.authorizationEndsInMs === null ? null : sentAt + grant.authorizationEndsInMs;
   const admission = admit({
-    usageRequested: authorization.usage,
+    usageRequested: first ? authorization.usageRequested : authorization.usage,
     endpoint,
     hasRefreshToken: next.hasRefreshToken,
     accessExpiresAt: next.accessExpiresAt,
     accessLifetimeMs: next.accessLifetimeMs,
-    authorizationEndsAt: told ?? authorization.endsAt,
+    ends: {
+      refreshToken: next.hasRefreshToken ? next.refreshExpiresAt : null,
+      maxAuthorization: told ?? authorization.ends.maxAuthorization,
+      accessGrant: grant.accessGrantEndsAt ?? authorization.ends.accessGrant,
+      consent: authorization.ends.consent,
+    },
     authorizedAt,
     acceptedAt: authorization.acceptedAt,
     cadence: cadenceOf(authorization, context.cadence),
   });
-  if (!first) return { endsAt: admission.endsAt, periodMs: admission.periodMs };
-  return { ...admission, ...moveTo('active', 'exchanged'), endpoint, authorizedAt };
+  const { ends, periodMs, usage } = admission;
+  const nextWarningAt = nextWarningOf({ context, ends, usage });
+  if (!first) return { ends, periodMs, nextWarningAt, trouble: null };
+  const reason = authorization.stateReason === 'reauthorized' ? 'reauthorized' : 'exchanged';
+  return { ...admission, ...moveTo('active', reason), endpoint, authorizedAt, nextWarningAt, trouble: null };
 }
 
+/** Offers the write until it is answered: as long as the process lives, and {@link LIMITS.commitRetryForMs} more once it is told to stop. */
 async function insistently({
   work: { context, authorization },
   write,
@@ -82,15 +111,18 @@ async function insistently({
   readonly work: Work;
   readonly write: () => Promise<CommitResult>;
 }): Promise<CommitResult> {
-  const giveUpAt = context.clock.wallNow() + LIMITS.commitRetryForMs;
+  const { clock, stopping, log } = context;
+  const since = clock.stopwatch();
+  let stoppedSince: (() => number) | null = null;
   for (;;) {
     try {
       return await write();
     } catch (error) {
-      if (context.clock.wallNow() >= giveUpAt) throw error;
-      const code = error instanceof PerennialError ? error.code : 'internal';
-      context.log.error('token_commit_failed', { authorizationId: authorization.id, code });
-      await context.clock.sleep(LIMITS.commitRetryEveryMs);
+      if (codeOf(error) !== 'database_unreachable' && since() > LIMITS.commitRetryForMs) throw error;
+      if (stopping.aborted) stoppedSince ??= clock.stopwatch();
+      if (since() > LIMITS.commitHoldMaxMs || (stoppedSince?.() ?? 0) > LIMITS.commitRetryForMs) throw error;
+      log.error('token_commit_failed', { authorizationId: authorization.id, code: codeOf(error) });
+      await clock.sleep(LIMITS.commitRetryEveryMs);
     }
   }
 }

@@ -2,12 +2,14 @@ import type { Authorization } from '../core/authorization.ts';
 import type { Instant } from '../core/clock.ts';
 import type { JobOutcome } from '../core/ports/queue.ts';
 import { declareDead } from './end.ts';
+import { isGrantGone } from './grant-gone.ts';
 import type { PullReport } from './pull.ts';
 import type { AccessOutcome } from './refresh.ts';
-import { putBack, type Work } from './work.ts';
+import { putBack, putBackFor, type Work } from './work.ts';
 
-type NoToken = Exclude<AccessOutcome, { readonly kind: 'token' }>;
-type PulledPatch = Partial<Pick<Authorization, 'failedRuns' | 'lastError' | 'lastPull' | 'freshAsOf'>>;
+export type NoToken = Exclude<AccessOutcome, { readonly kind: 'token' }>;
+/** What a pull changes about its authorization. */
+export type PulledPatch = Partial<Pick<Authorization, 'failedRuns' | 'lastError' | 'lastPull' | 'freshAsOf'>>;
 
 /** What follows when no access token could be had. */
 export async function notGiven({
@@ -24,7 +26,9 @@ export async function notGiven({
       await declareDead({ work, reason: access.reason });
       return { kind: 'done', reason: access.reason };
     case 'later':
-      return putBack({ work, code: access.code, afterMs: access.afterMs, patch });
+      return putBackFor({ work, trouble: access.trouble, hintMs: access.hintMs, patch });
+    case 'cancelled':
+      return putBack({ work, code: 'cancelled', afterMs: 0, patch });
     case 'superseded':
       return { kind: 'done', reason: 'superseded' };
   }
@@ -62,9 +66,9 @@ export async function concludePull({
   if (report.superseded) return { kind: 'done', reason: 'superseded' };
   const lastPull = { at: startedAt, result, durationMs };
   if (lost !== null) return notGiven({ work, access: lost, patch: { lastPull } });
-  if (report.dead !== null) {
-    await declareDead({ work, reason: report.dead });
-    return { kind: 'done', reason: report.dead };
+  if (report.missing && (await isGrantGone({ work, neededUntil: startedAt }))) {
+    await declareDead({ work, reason: 'grant_not_found' });
+    return { kind: 'done', reason: 'grant_not_found' };
   }
   if (report.retry !== null) return putBack({ work, ...report.retry, patch: { lastPull } });
   return finish({ lastPull, freshAsOf: startedAt, failedRuns: 0, lastError: null });

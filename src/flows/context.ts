@@ -19,6 +19,8 @@ export type Context = {
   readonly log: Log;
   readonly metrics: Metrics;
   readonly cadence: CadenceTable;
+  /** How many days ahead of its end an authorization is warned of. */
+  readonly warnDays: readonly number[];
   /** This process, as it stands in leases. */
   readonly owner: string;
   /** Aborts when the process is told to stop: from then on no token is spent that has not been sent. */

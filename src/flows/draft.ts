@@ -1,11 +1,12 @@
 import type { AuthorizationRequest } from '../contract/wire.ts';
 import { admit } from '../core/admit.ts';
-import type { Authorization, CadenceOverride, Endpoint } from '../core/authorization.ts';
+import type { Authorization, CadenceOverride, Endpoint, Ends } from '../core/authorization.ts';
 import { cadenceOf } from '../core/cadence.ts';
 import type { Instant } from '../core/clock.ts';
 import { PerennialError } from '../core/errors.ts';
 import { LIMITS, UNITS } from '../core/limits.ts';
 import { Secret } from '../core/secret.ts';
+import { nextWarningOf } from './calendar.ts';
 import type { Context } from './context.ts';
 import { refreshExpiry, type sealTokens } from './token-vault.ts';
 
@@ -45,7 +46,7 @@ export function draftOf({
     version: 1,
     accessExpiresAt: pending ? now : issuedAt + lifetimeMs,
     accessLifetimeMs: lifetimeMs,
-    refreshExpiresAt: pending ? null : refreshExpiry(refreshEndOf(request.refreshExpiresIn), issuedAt),
+    refreshExpiresAt: pending ? null : refreshExpiry(refreshEndOf({ context, request }), issuedAt),
   };
   const authorization = newAuthorization({ context, request, actor, now, issuedAt, pending, tokens });
   return { authorization, tokens };
@@ -88,7 +89,9 @@ function newAuthorization({
     freshAsOf: null,
     failedRuns: 0,
     lastError: null,
+    trouble: null,
   } as const;
+  const ends = endsOf({ request, tokens });
   if (pending) {
     const once = usage === 'ONE_TIME';
     return {
@@ -97,7 +100,8 @@ function newAuthorization({
       usageReason: 'as_requested',
       state: 'pending',
       stateReason: 'accepted',
-      endsAt: null,
+      ends,
+      nextWarningAt: null,
       periodMs: null,
       purgeDueAt: once ? now + LIMITS.oneTimeMaxMs : null,
       purgeReason: once ? 'one_time_expired' : null,
@@ -109,12 +113,30 @@ function newAuthorization({
     hasRefreshToken: tokens.tokens.refreshToken !== null,
     accessExpiresAt: tokens.accessExpiresAt,
     accessLifetimeMs: tokens.accessLifetimeMs,
-    authorizationEndsAt: null,
+    ends,
     authorizedAt: issuedAt,
     acceptedAt: now,
     cadence: cadenceOf({ network, endpoint, cadence }, context.cadence),
   });
-  return { ...common, ...admission, state: 'active', stateReason: 'accepted' };
+  const nextWarningAt = nextWarningOf({ context, ends: admission.ends, usage: admission.usage });
+  return { ...common, ...admission, nextWarningAt, state: 'active', stateReason: 'accepted' };
+}
+
+/** What the caller and its tokens tell of the authorization's ends. */
+function endsOf({
+  request: { accessGrantExpiration, consentEndsAt },
+  tokens,
+}: {
+  readonly request: AuthorizationRequest;
+  readonly tokens: Draft['tokens'];
+}): Ends {
+  const instantOf = (text: string | undefined) => (text === undefined ? null : Date.parse(text));
+  return {
+    refreshToken: tokens.tokens.refreshToken === null ? null : tokens.refreshExpiresAt,
+    maxAuthorization: null,
+    accessGrant: instantOf(accessGrantExpiration),
+    consent: instantOf(consentEndsAt),
+  };
 }
 
 /** A short guess makes a refreshable token be refreshed early; a ONE_TIME one would lose its data by it, so there the cap holds. */
@@ -128,8 +150,17 @@ function secretOf(value: string | undefined): Secret | null {
 }
 
 /** On the wire 0 means "never" (contract, section 1.2). */
-function refreshEndOf(seconds: number | undefined): Parameters<typeof refreshExpiry>[0] {
-  if (seconds === undefined) return { kind: 'unknown' };
+function refreshEndOf({
+  context,
+  request: { source, refreshToken, refreshExpiresIn: seconds },
+}: {
+  readonly context: Context;
+  readonly request: AuthorizationRequest;
+}): Parameters<typeof refreshExpiry>[0] {
+  if (seconds === undefined) {
+    const lifetimeMs = context.sources.get(source)?.assumedRefreshLifetimeMs ?? null;
+    return lifetimeMs === null || refreshToken === undefined ? { kind: 'unknown' } : { kind: 'after', lifetimeMs };
+  }
   return seconds === 0 ? { kind: 'never' } : { kind: 'after', lifetimeMs: seconds * UNITS.SECOND_MS };
 }
 

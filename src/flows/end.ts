@@ -15,7 +15,13 @@ export async function declareDead({
   const { store, queue, log } = context;
   const written = await store.update({
     ...held.fence,
-    patch: { ...moveTo('needs_reauthorization', reason), nextRunAt: null, lastError: 'authorization_dead' },
+    patch: {
+      ...moveTo('needs_reauthorization', reason),
+      nextRunAt: null,
+      nextWarningAt: null,
+      trouble: null,
+      lastError: 'authorization_dead',
+    },
     actor: WORKER_ACTOR,
   });
   if (written === 'superseded') return written;

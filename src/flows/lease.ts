@@ -58,13 +58,13 @@ async function keepRenewing({
   readonly done: AbortSignal;
 }): Promise<void> {
   const { store, clock, owner } = context;
-  let renewedAt = clock.wallNow();
+  let sinceRenewed = clock.stopwatch();
   while (!done.aborted && !lost.signal.aborted) {
     await clock.sleep(LIMITS.leaseRenewMs, done);
     if (done.aborted) return;
-    const askedAt = clock.wallNow();
+    const sinceAsked = clock.stopwatch();
     const renewed = await store.renewLease({ ...fence, owner, leaseMs: LIMITS.leaseMs }).catch(() => null);
-    if (renewed === true) renewedAt = askedAt;
-    if (renewed === false || clock.wallNow() - renewedAt > LIMITS.leaseMs) lost.abort();
+    if (renewed === true) sinceRenewed = sinceAsked;
+    if (renewed === false || sinceRenewed() > LIMITS.leaseMs) lost.abort();
   }
 }

@@ -13,7 +13,8 @@ export async function planPull({ work }: { readonly work: Work }): Promise<reado
     return [{ type: null, url: `${base}/Patient/${encodeURIComponent(patient)}/$everything` }];
   }
   return source.resourceTypes.map((type) => {
-    const query = source.searchQuery.replaceAll('$PATIENT_ID', encodeURIComponent(patient));
+    const wanted = type === 'Patient' ? source.patientQuery : source.searchQuery;
+    const query = wanted.replaceAll('$PATIENT_ID', encodeURIComponent(patient));
     return { type, url: `${base}/${type}?${query}` };
   });
 }

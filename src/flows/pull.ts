@@ -9,14 +9,14 @@ import { type PullRequest, planPull } from './pull-plan.ts';
 import { openRecordWriter, type RecordWriter, type Tally } from './record-writer.ts';
 import type { Work } from './work.ts';
 
-/** How one pull ended. `retry` says when and why to try again; `dead` that the source no longer knows the authorization. */
+/** How one pull ended. `retry` says when and why to try again; `missing` that nothing asked for was there, as where a whole grant has ended. */
 export type PullReport = {
   readonly result: PullResult;
   readonly tally: Tally;
   readonly pages: number;
   readonly bytes: number;
   readonly retry: { readonly code: ErrorCode; readonly afterMs: number | null } | null;
-  readonly dead: 'grant_not_found' | null;
+  readonly missing: boolean;
   readonly superseded: boolean;
 };
 
@@ -24,7 +24,7 @@ export type PullReport = {
 export type TokenGiver = (request: { readonly rejected: boolean }) => Promise<Secret | null>;
 
 type Ending =
-  | { readonly kind: 'complete' | 'refused' | 'superseded' | 'dead' | 'no_token' }
+  | { readonly kind: 'complete' | 'refused' | 'not_found' | 'superseded' | 'no_token' }
   | { readonly kind: 'partial'; readonly code: ErrorCode; readonly afterMs: number | null; readonly stop: boolean };
 
 type Progress = { pages: number; bytes: number; waits: number };
@@ -62,7 +62,7 @@ export async function pullRecords({
 
 function stopsThePull(ending: Ending): boolean {
   if (ending.kind === 'partial') return ending.stop;
-  return ending.kind === 'superseded' || ending.kind === 'dead' || ending.kind === 'no_token';
+  return ending.kind === 'superseded' || ending.kind === 'no_token';
 }
 
 async function pullRequest({
@@ -95,7 +95,7 @@ async function pullRequest({
     }
     if (await waitedInPlace({ work, reply, progress })) continue;
     // A refusal in the middle (a cursor that has expired) says nothing of the type: what was read of it is half.
-    if (reply.kind === 'type_refused' && visited.size > 0) return partial('upstream_malformed');
+    if (isRefusal(reply) && visited.size > 0) return partial('upstream_malformed');
     if (reply.kind !== 'page') return endingOf(reply);
     rejectedBefore = false;
     visited.add(url);
@@ -106,6 +106,10 @@ async function pullRequest({
     url = page.next;
   }
   return read.faulty || read.entries < read.total ? partial('upstream_malformed') : { kind: 'complete' };
+}
+
+function isRefusal({ kind }: PageReply): boolean {
+  return kind === 'type_refused' || kind === 'not_found';
 }
 
 /** What one request's pages have told so far: a page that is not whole says so by its total, a bad entry or an issue among its entries. */
@@ -175,8 +179,8 @@ function endingOf(reply: Exclude<PageReply, { readonly kind: 'page' }>): Ending 
   switch (reply.kind) {
     case 'token_rejected':
       return partial('token_rejected', null, true);
-    case 'grant_not_found':
-      return { kind: 'dead' };
+    case 'not_found':
+      return { kind: 'not_found' };
     case 'type_refused':
       return { kind: 'refused' };
     case 'syncing':
@@ -208,16 +212,17 @@ function reportOf({
 }): PullReport {
   const failed = endings.find((ending) => ending.kind === 'partial');
   const done = endings.filter(({ kind }) => kind === 'complete').length;
-  const whole = endings.every(({ kind }) => kind === 'complete' || kind === 'refused');
+  const refused = endings.filter(({ kind }) => kind === 'refused' || kind === 'not_found').length;
+  const whole = endings.every(({ kind }) => kind === 'complete' || kind === 'refused' || kind === 'not_found');
   const result: PullResult = whole && done > 0 ? 'complete' : done > 0 || tally.seen > 0 ? 'partial' : 'failed';
-  const refusedAll = failed === undefined && done === 0 && endings.some(({ kind }) => kind === 'refused');
+  const refusedAll = failed === undefined && done === 0 && refused > 0;
   return {
     pages: progress.pages,
     bytes: progress.bytes,
     result,
     tally,
     retry: refusedAll ? { code: 'type_refused', afterMs: null } : retryOf(failed),
-    dead: endings.some(({ kind }) => kind === 'dead') ? 'grant_not_found' : null,
+    missing: refusedAll && refused === endings.length && endings.some(({ kind }) => kind === 'not_found'),
     superseded: endings.some(({ kind }) => kind === 'superseded'),
   };
 }

@@ -59,7 +59,7 @@ async function erase({
   const { id: authorizationId } = authorization;
   const superseded: JobOutcome = { kind: 'again', afterWallMs: LIMITS.leaseTakenRetryMs, reason: 'superseded' };
   const reason = authorization.purgeReason ?? 'retention';
-  const patch = { ...moveTo('purging', reason), nextRunAt: null };
+  const patch = { ...moveTo('purging', reason), nextRunAt: null, nextWarningAt: null, trouble: null };
   if ((await store.update({ ...held.fence, patch, actor: WORKER_ACTOR })) === 'superseded') return superseded;
   await revokeUpstream({ context, authorization });
   await vault.destroy(authorizationId);
@@ -109,10 +109,11 @@ async function revokeUpstream({
   try {
     const row = await store.tokens(authorizationId);
     if (row === null) return;
-    const { accessToken } = openTokens({ key: await vault.open(authorizationId), row });
-    if (accessToken === null) return;
+    const { accessToken, refreshToken } = openTokens({ key: await vault.open(authorizationId), row });
+    if (accessToken === null && refreshToken === null) return;
     const signal = AbortSignal.timeout(LIMITS.tokenRequestTimeoutMs);
-    log.info('revoked_upstream', { authorizationId, reason: await source.revoke({ accessToken, signal }) });
+    const reason = await source.revoke({ accessToken, refreshToken, signal });
+    log.info('revoked_upstream', { authorizationId, reason });
   } catch (error) {
     log.warn('not_revoked_upstream', { authorizationId, code: codeOf(error) });
   }

@@ -1,8 +1,7 @@
-import type { Authorization } from '../core/authorization.ts';
 import { cadenceOf } from '../core/cadence.ts';
 import { decidePull } from '../core/decide-pull.ts';
 import type { JobOutcome } from '../core/ports/queue.ts';
-import { concludePull, notGiven } from './conclude.ts';
+import { concludePull, notGiven, type PulledPatch } from './conclude.ts';
 import { type Context, WORKER_ACTOR } from './context.ts';
 import { pullRecords } from './pull.ts';
 import { ensureAccessToken } from './refresh.ts';
@@ -30,7 +29,11 @@ export function refreshAndPull({
     if (periodMs === null) return { kind: 'done', reason: 'not_repeating' };
     const neededUntil = context.queue.nextRunAt({ authorizationId, periodMs });
     const access = await ensureAccessToken({ ...work, neededUntil, rejected: false });
-    if (access.kind !== 'token') return notGiven({ work, access });
+    const given = access.kind === 'later' ? access.meanwhile : access.kind === 'token' ? access : null;
+    // A token endpoint that is away does not keep the records waiting while the token in hand still serves.
+    const failed = access.kind === 'token' ? null : access;
+    if (given === null)
+      return failed === null ? { kind: 'done', reason: 'superseded' } : notGiven({ work, access: failed });
     const decision = decidePull({
       authorization,
       cadence: cadenceOf(authorization, context.cadence),
@@ -38,14 +41,16 @@ export function refreshAndPull({
       nextRunAt: neededUntil,
       now: context.clock.now(),
     });
+    const finish = (patch: PulledPatch): Promise<JobOutcome> =>
+      failed === null ? plan({ work, patch }) : notGiven({ work, access: failed, patch });
     if (decision.kind === 'skip') {
-      await plan({ work, patch: { failedRuns: 0, lastError: null } });
-      return { kind: 'done', reason: decision.reason };
+      const outcome = await finish({ failedRuns: 0, lastError: null });
+      return outcome.kind === 'done' ? { kind: 'done', reason: decision.reason } : outcome;
     }
     const startedAt = context.clock.now();
-    const giver = createTokenGiver({ work, first: access, neededUntil });
+    const giver = createTokenGiver({ work, first: given, neededUntil, refreshFails: failed !== null });
     const report = await pullRecords({ work, giveToken: giver.give });
-    return concludePull({ work, report, startedAt, lost: giver.lost(), finish: (patch) => plan({ work, patch }) });
+    return concludePull({ work, report, startedAt, lost: giver.lost(), finish });
   });
 }
 
@@ -55,7 +60,7 @@ async function plan({
   patch,
 }: {
   readonly work: Work;
-  readonly patch: Partial<Pick<Authorization, 'failedRuns' | 'lastError' | 'lastPull' | 'freshAsOf'>>;
+  readonly patch: PulledPatch;
 }): Promise<JobOutcome> {
   const { store, queue } = context;
   const authorizationId = authorization.id;

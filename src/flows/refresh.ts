@@ -1,20 +1,30 @@
-import type { DeadReason } from '../core/authorization.ts';
+import type { DeadReason, TroubleKind } from '../core/authorization.ts';
 import type { Instant } from '../core/clock.ts';
 import { decideRefresh } from '../core/decide-refresh.ts';
-import { type ErrorCode, PerennialError } from '../core/errors.ts';
-import type { SealedTokens } from '../core/ports/store.ts';
+import { PerennialError } from '../core/errors.ts';
+import type { Intent, SealedTokens } from '../core/ports/store.ts';
 import type { DataKey } from '../core/ports/vault.ts';
 import type { Secret } from '../core/secret.ts';
 import { deadReasonOf } from '../core/token-outcome.ts';
 import { commitGrant } from './commit-grant.ts';
+import { rescueGrant } from './rescue.ts';
 import { type Spending, spendOnce } from './spend.ts';
 import { openTokens } from './token-vault.ts';
 import type { Work } from './work.ts';
 
+export type GivenToken = { readonly kind: 'token'; readonly accessToken: Secret; readonly tokens: SealedTokens };
+
 export type AccessOutcome =
-  | { readonly kind: 'token'; readonly accessToken: Secret; readonly tokens: SealedTokens }
+  | GivenToken
   | { readonly kind: 'dead'; readonly reason: DeadReason }
-  | { readonly kind: 'later'; readonly afterMs: number | null; readonly code: ErrorCode }
+  /** No new token now. `meanwhile` is the old one where it still holds. */
+  | {
+      readonly kind: 'later';
+      readonly trouble: TroubleKind;
+      readonly hintMs: number | null;
+      readonly meanwhile: GivenToken | null;
+    }
+  | { readonly kind: 'cancelled' }
   | { readonly kind: 'superseded' };
 
 /**
@@ -33,15 +43,15 @@ export async function ensureAccessToken(
     attemptLeftOpen: intent !== null,
     rejected: work.rejected,
     neededUntil: work.neededUntil,
-    endsAt: authorization.endsAt,
+    ends: authorization.ends,
     now: context.clock.now(),
   });
   if (decision.kind === 'dead') return decision;
   if (decision.kind === 'use') return use({ key, tokens });
-  return refresh({ work, tokens, unsureBefore: intent !== null });
+  return refresh({ work, tokens, earlier: intent });
 }
 
-function use({ key, tokens }: { readonly key: DataKey; readonly tokens: SealedTokens }): AccessOutcome {
+function use({ key, tokens }: { readonly key: DataKey; readonly tokens: SealedTokens }): GivenToken {
   const { accessToken } = openTokens({ key, row: tokens });
   if (accessToken === null) throw new PerennialError('unseal_failed');
   return { kind: 'token', accessToken, tokens };
@@ -50,27 +60,28 @@ function use({ key, tokens }: { readonly key: DataKey; readonly tokens: SealedTo
 async function refresh({
   work,
   tokens,
-  unsureBefore,
+  earlier,
 }: {
-  readonly work: Work;
+  readonly work: Work & { readonly rejected: boolean };
   readonly tokens: SealedTokens;
-  readonly unsureBefore: boolean;
+  readonly earlier: Intent | null;
 }): Promise<AccessOutcome> {
   const { context, authorization, key, source } = work;
   const { refreshToken } = openTokens({ key, row: tokens });
   if (refreshToken === null) return { kind: 'dead', reason: 'refresh_expired' };
-  const startedAt = context.clock.wallNow();
+  const sinceStart = context.clock.stopwatch();
   const spending = await spendOnce({
     work,
     kind: 'refresh',
     tokenVersion: tokens.version,
-    unsureBefore,
-    send: (signal) => source.refresh({ refreshToken, signal }),
+    earlier,
+    send: (options) => source.refresh({ refreshToken, ...options }),
+    lookAgain: (options) => source.introspect({ token: refreshToken, of: 'refresh_token', ...options }),
   });
   context.metrics.refresh({
     network: authorization.network,
-    outcome: spending.kind,
-    durationMs: context.clock.wallNow() - startedAt,
+    outcome: spending.kind === 'trouble' ? spending.trouble : spending.kind,
+    durationMs: sinceStart(),
   });
   return settle({ work, tokens, spending });
 }
@@ -80,35 +91,36 @@ async function settle({
   tokens,
   spending,
 }: {
-  readonly work: Work;
+  readonly work: Work & { readonly rejected: boolean };
   readonly tokens: SealedTokens;
   readonly spending: Spending;
 }): Promise<AccessOutcome> {
   const { context, authorization, key } = work;
   switch (spending.kind) {
     case 'granted': {
-      const committed = await commitGrant({ work, grant: spending.grant, sentAt: spending.sentAt, tokens });
-      return committed.kind === 'committed' ? use({ key, tokens: committed.tokens }) : siblingsTokens({ work, tokens });
+      const { grant, sentAt } = spending;
+      const committed = await commitGrant({ work, grant, sentAt, tokens });
+      if (committed.kind === 'committed') return use({ key, tokens: committed.tokens });
+      await rescueGrant({ work, grant, sentAt, tokens });
+      return siblingsTokens({ work, tokens });
     }
     case 'refused': {
       const winner = await siblingsTokens({ work, tokens });
       if (winner.kind === 'token') return winner;
-      const reason = deadReasonOf({
-        unsureBefore: spending.unsureBefore,
-        now: context.clock.now(),
-        refreshExpiresAt: tokens.refreshExpiresAt,
-        endsAt: authorization.endsAt,
-      });
-      return { kind: 'dead', reason };
+      const { unsureBefore } = spending;
+      return {
+        kind: 'dead',
+        reason: deadReasonOf({ unsureBefore, now: context.clock.now(), ends: authorization.ends }),
+      };
     }
-    case 'client_refused':
-      return { kind: 'later', afterMs: null, code: 'source_refused_us' };
-    case 'throttled':
-      return { kind: 'later', afterMs: spending.retryAfterMs, code: 'upstream_throttled' };
-    case 'unsure':
-      return { kind: 'later', afterMs: null, code: 'upstream_unavailable' };
+    case 'trouble': {
+      const { trouble, hintMs } = spending;
+      // After a sent request without an answer the old access token may be dead already; a source that says it is away has not replaced it.
+      const holds = !work.rejected && trouble !== 'unsure' && context.clock.now() < tokens.accessExpiresAt;
+      return { kind: 'later', trouble, hintMs, meanwhile: holds ? use({ key, tokens }) : null };
+    }
     case 'cancelled':
-      return { kind: 'later', afterMs: 0, code: 'cancelled' };
+      return { kind: 'cancelled' };
     case 'superseded':
       return siblingsTokens({ work, tokens });
   }

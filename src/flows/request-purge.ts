@@ -27,6 +27,8 @@ export async function requestPurge({
     purgeDueAt: clock.now(),
     purgeReason: 'requested',
     nextRunAt: null,
+    nextWarningAt: null,
+    trouble: null,
   } as const;
   const outcome = await withLease({ context, authorizationId, signal, seize: true }, ({ fence }) =>
     store.update({ ...fence, patch, actor }),

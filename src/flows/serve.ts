@@ -2,17 +2,20 @@ import type { Service } from '../contract/service.ts';
 import type { AuthorizationView } from '../contract/wire.ts';
 import type { Authorization } from '../core/authorization.ts';
 import { PerennialError } from '../core/errors.ts';
+import { UNITS } from '../core/limits.ts';
 import { accept } from './accept.ts';
 import type { Context } from './context.ts';
+import { createTokenDesk } from './give-token.ts';
 import { readChanges, readRecords } from './read-records.ts';
 import { requestPurge } from './request-purge.ts';
-import { viewOf } from './view.ts';
+import { eventViewOf, sourceViewOf, tokenViewOf, viewOf } from './view.ts';
 
 /** The doors' one counter: what HTTP, the sealed intake and the command line call. */
 export function createService(context: Context): Service {
   const { store, clock, queue, cadence } = context;
   const view = (authorization: Authorization): AuthorizationView =>
     viewOf({ authorization, cadence, now: clock.now() });
+  const desk = createTokenDesk(context);
   const found = async (id: string): Promise<Authorization> => {
     const authorization = await store.get(id);
     if (authorization === null) throw new PerennialError('authorization_not_found');
@@ -38,6 +41,16 @@ export function createService(context: Context): Service {
     records: ({ id, actor, type }) =>
       readRecords({ context, authorizationId: id, actor, ...(type === undefined ? {} : { type }) }),
     changes: ({ id, actor, after, limit }) => readChanges({ context, authorizationId: id, actor, after, limit }),
+    token: async ({ id, actor }) => {
+      const { authorization, given, patient } = await desk({ authorizationId: id, actor });
+      return tokenViewOf({ context, authorization, given, patient });
+    },
+    events: async (page) => (await store.events(page)).map(eventViewOf),
+    calendar: async ({ withinDays, limit }) => {
+      const before = clock.now() + withinDays * UNITS.DAY_MS;
+      return (await store.calendar({ before, limit })).map(view);
+    },
+    sources: async () => (await store.sourceStates()).map(sourceViewOf),
     receipt: async (id) => {
       await found(id);
       const receipt = await store.receipt(id);

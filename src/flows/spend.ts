@@ -1,6 +1,9 @@
+import type { TroubleKind } from '../core/authorization.ts';
 import type { Instant } from '../core/clock.ts';
 import { LIMITS } from '../core/limits.ts';
+import type { SourceCondition } from '../core/ports/feed.ts';
 import type { Intent } from '../core/ports/store.ts';
+import type { Introspection, SpendOptions } from '../core/ports/upstream.ts';
 import type { TokenGrant, TokenOutcome, TokenReply } from '../core/token-outcome.ts';
 import { judgeTokenReply } from '../core/token-outcome.ts';
 import type { Context } from './context.ts';
@@ -10,29 +13,16 @@ import type { Held } from './lease.ts';
 export type Spending =
   | { readonly kind: 'granted'; readonly grant: TokenGrant; readonly sentAt: Instant }
   | { readonly kind: 'refused'; readonly unsureBefore: boolean }
-  | { readonly kind: 'client_refused' }
-  | { readonly kind: 'throttled'; readonly retryAfterMs: number | null }
-  | { readonly kind: 'unsure' }
+  /** No verdict: the token is kept and offered again. */
+  | { readonly kind: 'trouble'; readonly trouble: TroubleKind; readonly hintMs: number | null }
   /** Nothing was sent: the process stops, or the lease is gone. */
   | { readonly kind: 'cancelled' }
   | { readonly kind: 'superseded' };
 
-/** How many times, and with which waits, a token whose fate is unsure is offered again within one run. */
-const TRIES = [0, ...LIMITS.refreshTryWaitsMs];
+type NoVerdict = Exclude<TokenOutcome, { readonly kind: 'granted' | 'refused' }>;
 
-/**
- * Spends a token that may be good for one use only. A durable intent comes first, which also proves that the store can be written;
- * then one POST. While the outcome is unsure the same token is offered again, inside the grace windows seen in the field.
- * The POST is never cancelled by a shutdown or a lost lease: its reply may be the only copy of the next token, and it ends by its own deadline.
- */
-export async function spendOnce({
-  work: { context, held, authorization, source },
-  kind,
-  tokenVersion,
-  unsureBefore,
-  send,
-  judge = judgeTokenReply,
-}: {
+/** What is to be spent, by whom, and what earlier attempts with the same token have left. */
+type Spend = {
   readonly work: {
     readonly context: Context;
     readonly held: Held;
@@ -41,61 +31,154 @@ export async function spendOnce({
   };
   readonly kind: Intent['kind'];
   readonly tokenVersion: number;
-  readonly unsureBefore: boolean;
-  readonly send: (signal: AbortSignal) => Promise<TokenReply>;
+  readonly earlier: Intent | null;
+  readonly send: (options: SpendOptions) => Promise<TokenReply>;
+  /** Asks the source whether the token still lives; for refusals that do not say why. */
+  readonly lookAgain?: (options: { readonly signal: AbortSignal }) => Promise<Introspection>;
   readonly judge?: (reply: TokenReply) => TokenOutcome;
-}): Promise<Spending> {
-  const { store, clock, entropy, log } = context;
-  let unsure = unsureBefore;
+};
+
+/** What is known of the token so far: whether an attempt may have used it up, and since when it is refused without a reason. */
+type Doubt = { unsure: boolean; unclearSince: Instant | null };
+
+/** How many times, and with which waits, a token whose fate is unsure is offered again within one run. */
+const TRIES = [0, ...LIMITS.refreshTryWaitsMs];
+
+/**
+ * Spends a token that may be good for one use only (design, section 6). A durable intent comes first, which also proves that the store can be written and
+ * renews the lease; then one POST, put on the wire only while that lease is surely ours. While the outcome is unsure the same token is offered again,
+ * inside the grace windows seen in the field. The POST is never cancelled by a shutdown or a lost lease: its reply may be the only copy of the next
+ * token, and it ends by its own deadline.
+ */
+export async function spendOnce(spend: Spend): Promise<Spending> {
+  const { context, held } = spend.work;
+  const doubt = doubtOf(spend);
+  let last: Spending = { kind: 'cancelled' };
   for (const waitMs of TRIES) {
+    const { clock } = context;
     await clock.sleep(waitMs === 0 ? 0 : Math.max(LIMITS.retryMinWallMs, clock.toWallMs(waitMs)), held.signal);
-    if (held.signal.aborted || context.stopping.aborted) return { kind: 'cancelled' };
-    const begunAt = clock.wallNow();
-    const attemptId = entropy.id();
+    if (held.signal.aborted || context.stopping.aborted) return leaveOpen(spend, doubt);
     const sentAt = clock.now();
-    const authorizationId = authorization.id;
-    const intent: Intent = { authorizationId, kind, attemptId, tokenVersion, startedAt: sentAt, unsure, parked: false };
-    if ((await store.openIntent({ ...held.fence, intent })) === 'superseded') return { kind: 'superseded' };
-    // A process that was frozen here may have lost its lease to somebody who has spent the token since.
-    if (clock.wallNow() - begunAt > LIMITS.leaseMs / 2) continue;
-    const outcome = judge(await send(new AbortController().signal));
+    const reply = await attempt({ spend, doubt, sentAt });
+    if (reply === 'superseded') return { kind: 'superseded' };
+    if (reply.kind === 'no_reply' && reply.reason === 'withheld') continue;
+    const outcome = (spend.judge ?? judgeTokenReply)(reply);
     if (outcome.kind === 'granted') return { ...outcome, sentAt };
-    log.warn('token_not_granted', { authorizationId, source: source.name, reason: reasonOf(outcome), job: kind });
-    if (outcome.kind !== 'unsure') return close({ context, held, outcome, unsure, source: source.name });
-    unsure = true;
-    if ((await store.parkIntent({ ...held.fence, attemptId })) === 'superseded') return { kind: 'superseded' };
+    report(spend, outcome);
+    if (outcome.kind === 'refused') return { kind: 'refused', unsureBefore: doubt.unsure };
+    last = await withoutVerdict({ spend, doubt, outcome });
+    if (last.kind !== 'trouble' || !mayHaveSpent(outcome)) break;
   }
-  return { kind: 'unsure' };
+  return last.kind === 'trouble' ? settle(spend, doubt, last) : last;
 }
 
-/** A definite answer clears the intent, unless an earlier one of the same token is still unaccounted for and the server never looked. */
-async function close({
-  context,
-  held,
-  outcome,
-  unsure,
-  source,
+function doubtOf({ earlier, tokenVersion }: Spend): Doubt {
+  if (earlier === null || earlier.tokenVersion !== tokenVersion) return { unsure: false, unclearSince: null };
+  // An intent that nobody parked was left by a crash: its request may have been sent.
+  return { unsure: earlier.unsure || !earlier.parked, unclearSince: earlier.unclearSince };
+}
+
+/** One durable intent and one POST. */
+async function attempt({
+  spend: { work, kind, tokenVersion, send },
+  doubt,
+  sentAt,
 }: {
-  readonly context: Context;
-  readonly held: Held;
-  readonly outcome: Exclude<TokenOutcome, { readonly kind: 'granted' | 'unsure' }>;
-  readonly unsure: boolean;
-  readonly source: string;
-}): Promise<Spending> {
-  const { store, clock } = context;
-  if (outcome.kind === 'refused') return { kind: 'refused', unsureBefore: unsure };
-  if (outcome.kind === 'client_refused') await store.suspendSource({ source, at: clock.now() });
-  const intent = await store.intent(held.fence.authorizationId);
-  const kept = unsure && intent !== null;
-  const written = kept
-    ? await store.parkIntent({ ...held.fence, attemptId: intent.attemptId })
-    : await store.closeIntent(held.fence);
-  if (written === 'superseded') return { kind: 'superseded' };
-  return outcome.kind === 'client_refused'
-    ? { kind: 'client_refused' }
-    : { kind: 'throttled', retryAfterMs: outcome.retryAfterMs };
+  readonly spend: Spend;
+  readonly doubt: Doubt;
+  readonly sentAt: Instant;
+}): Promise<TokenReply | 'superseded'> {
+  const { context, held, authorization } = work;
+  const sinceOpened = context.clock.stopwatch();
+  const intent: Intent = {
+    authorizationId: authorization.id,
+    kind,
+    attemptId: context.entropy.id(),
+    tokenVersion,
+    startedAt: sentAt,
+    parked: false,
+    ...doubt,
+  };
+  const lease = { owner: context.owner, leaseMs: LIMITS.leaseMs };
+  if ((await context.store.openIntent({ ...held.fence, intent, lease })) === 'superseded') return 'superseded';
+  const mayStillSend = () => !context.stopping.aborted && sinceOpened() < LIMITS.sendWithinMs;
+  return send({ mayStillSend, signal: new AbortController().signal });
 }
 
-function reasonOf(outcome: TokenOutcome): string {
-  return outcome.kind === 'unsure' ? outcome.reason : outcome.kind;
+function mayHaveSpent(outcome: NoVerdict): boolean {
+  return outcome.kind === 'unsure' || (outcome.kind === 'outage' && outcome.maybeSpent);
+}
+
+/** What an answer without a verdict means, after the source as a whole was noted and a second look taken where one is due. */
+async function withoutVerdict({
+  spend,
+  doubt,
+  outcome,
+}: {
+  readonly spend: Spend;
+  readonly doubt: Doubt;
+  readonly outcome: NoVerdict;
+}): Promise<Spending> {
+  const { context, source } = spend.work;
+  if (outcome.kind === 'unclear') return secondLook(spend, doubt);
+  if (mayHaveSpent(outcome)) doubt.unsure = true;
+  const condition = CONDITIONS[outcome.kind];
+  await context.store.noteSource({ source: source.name, condition, at: context.clock.now() });
+  const hintMs = 'retryAfterMs' in outcome ? outcome.retryAfterMs : null;
+  return { kind: 'trouble', trouble: TROUBLES[outcome.kind], hintMs };
+}
+
+const CONDITIONS = {
+  client_refused: 'suspended',
+  throttled: 'throttled',
+  outage: 'outage',
+  unsure: 'outage',
+} as const satisfies Record<string, SourceCondition>;
+
+const TROUBLES = {
+  client_refused: 'misconfigured',
+  throttled: 'throttled',
+  outage: 'outage',
+  unsure: 'unsure',
+} as const satisfies Record<string, TroubleKind>;
+
+/**
+ * A refusal that may mean a dead token and may mean something else (`invalid_request`) is believed when the source, asked, calls the token dead, or when
+ * it comes again a good while later (contract, section 11).
+ */
+async function secondLook({ work: { context }, lookAgain }: Spend, doubt: Doubt): Promise<Spending> {
+  const { clock } = context;
+  const signal = AbortSignal.timeout(LIMITS.introspectionTimeoutMs);
+  const told = lookAgain === undefined ? { kind: 'unknown' } : await lookAgain({ signal });
+  const now = clock.now();
+  const again = doubt.unclearSince !== null && now - doubt.unclearSince >= LIMITS.secondLookAfterMs;
+  if (told.kind === 'inactive' || (told.kind === 'unknown' && again)) {
+    return { kind: 'refused', unsureBefore: doubt.unsure };
+  }
+  doubt.unclearSince ??= now;
+  return { kind: 'trouble', trouble: 'unsure', hintMs: LIMITS.secondLookAfterMs };
+}
+
+/** The intent stays, parked, while the token's fate is in doubt; without a doubt it is closed. */
+async function settle(spend: Spend, doubt: Doubt, spending: Spending): Promise<Spending> {
+  const { context, held, authorization } = spend.work;
+  const { store } = context;
+  const intent = doubt.unsure || doubt.unclearSince !== null ? await store.intent(authorization.id) : null;
+  const written =
+    intent === null
+      ? await store.closeIntent(held.fence)
+      : await store.parkIntent({ ...held.fence, attemptId: intent.attemptId, ...doubt });
+  return written === 'superseded' ? { kind: 'superseded' } : spending;
+}
+
+/** A stop in the middle: what is in doubt is left open, so that the next worker takes it up within seconds. */
+function leaveOpen(spend: Spend, doubt: Doubt): Promise<Spending> | Spending {
+  const cancelled = { kind: 'cancelled' } as const;
+  return doubt.unsure || spend.work.held.signal.aborted ? cancelled : settle(spend, doubt, cancelled);
+}
+
+function report({ work, kind }: Spend, outcome: Exclude<TokenOutcome, { readonly kind: 'granted' }>): void {
+  const { context, authorization, source } = work;
+  const reason = 'reason' in outcome ? outcome.reason : outcome.kind;
+  context.log.warn('token_not_granted', { authorizationId: authorization.id, source: source.name, reason, job: kind });
 }

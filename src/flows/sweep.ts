@@ -2,6 +2,7 @@ import type { Authorization } from '../core/authorization.ts';
 import { codeOf } from '../core/errors.ts';
 import { LIMITS } from '../core/limits.ts';
 import type { JobOutcome } from '../core/ports/queue.ts';
+import { lookAtEnds } from './calendar.ts';
 import { type Context, WORKER_ACTOR } from './context.ts';
 import { withLease } from './lease.ts';
 import { purge } from './purge.ts';
@@ -13,10 +14,10 @@ export type Sweep = (look: { readonly context: Context; readonly signal: AbortSi
 
 /**
  * The looks at the store for what the queue should have done and did not: purges past their deadline, refreshes that a crash left open, runs
- * that never came. The store is the truth, so these alone bring a fleet back after losing all of Redis. Each stands alone, so that a token endpoint
+ * that never came; and for ends that come nearer. The store is the truth, so these alone bring a fleet back after losing all of Redis. Each stands alone, so that a token endpoint
  * that hangs delays no purge. Safe in any number of workers at once: the lease decides who acts.
  */
-export const SWEEPS: readonly Sweep[] = [sweepPurges, sweepIntents, sweepRuns];
+export const SWEEPS: readonly Sweep[] = [sweepPurges, sweepIntents, sweepRuns, sweepEnds];
 
 async function sweepPurges({
   context,
@@ -64,6 +65,19 @@ async function sweepRuns({
   );
 }
 
+async function sweepEnds({
+  context,
+  signal,
+}: {
+  readonly context: Context;
+  readonly signal: AbortSignal;
+}): Promise<void> {
+  const due = await context.store.dueWarnings({ now: context.clock.now(), limit: LIMITS.sweepBatch });
+  await eachOf(due, signal, ({ id: authorizationId }) =>
+    attempt({ context, what: 'end', authorizationId, act: () => lookAtEnds({ context, authorizationId, signal }) }),
+  );
+}
+
 /** Gives a run that never came its jobs back. Under the lease: what is running is not lost; and the plan is moved, so that one sweep repairs it once. */
 async function repairRun({
   context,
@@ -98,14 +112,14 @@ async function attempt({
   act,
 }: {
   readonly context: Context;
-  readonly what: 'purge' | 'refresh' | 'run';
+  readonly what: 'purge' | 'refresh' | 'run' | 'end';
   readonly authorizationId: string;
   readonly act: () => Promise<JobOutcome>;
 }): Promise<void> {
   try {
     const outcome = await act();
     if (outcome.kind !== 'done') return;
-    metrics.repaired({ what });
+    if (what !== 'end') metrics.repaired({ what });
     log.info('swept', { authorizationId, job: what, reason: outcome.reason });
   } catch (error) {
     log.error('sweep_failed', { authorizationId, job: what, code: codeOf(error) });

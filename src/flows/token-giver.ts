@@ -1,10 +1,8 @@
 import { leadMs } from '../core/cadence.ts';
 import type { Instant } from '../core/clock.ts';
 import type { TokenGiver } from './pull.ts';
-import { type AccessOutcome, ensureAccessToken } from './refresh.ts';
+import { type AccessOutcome, ensureAccessToken, type GivenToken } from './refresh.ts';
 import type { Work } from './work.ts';
-
-type Given = Extract<AccessOutcome, { readonly kind: 'token' }>;
 
 /**
  * Gives a pull its access token, page by page: the one it has while that is valid, a refreshed one when it ends in mid-pull
@@ -14,19 +12,28 @@ export function createTokenGiver({
   work,
   first,
   neededUntil,
+  refreshFails = false,
 }: {
   readonly work: Work;
-  readonly first: Given;
+  readonly first: GivenToken;
   readonly neededUntil: Instant;
-}): { readonly give: TokenGiver; readonly lost: () => Exclude<AccessOutcome, Given> | null } {
+  /** A refresh has failed just now: the token in hand serves to its end, and no page tries again. */
+  readonly refreshFails?: boolean;
+}): { readonly give: TokenGiver; readonly lost: () => Exclude<AccessOutcome, GivenToken> | null } {
   let current = first;
-  let lost: Exclude<AccessOutcome, Given> | null = null;
+  let inVain = refreshFails;
+  let lost: Exclude<AccessOutcome, GivenToken> | null = null;
   return {
     give: async ({ rejected }) => {
       const { accessExpiresAt, accessLifetimeMs, hasRefreshToken } = current.tokens;
       const ending = hasRefreshToken && work.context.clock.now() + leadMs(accessLifetimeMs) / 2 > accessExpiresAt;
-      if (!rejected && !ending) return current.accessToken;
+      const over = hasRefreshToken && work.context.clock.now() >= accessExpiresAt;
+      if (!rejected && !over && (!ending || inVain)) return current.accessToken;
       const outcome = await ensureAccessToken({ ...work, neededUntil, rejected });
+      if (outcome.kind === 'later' && outcome.meanwhile !== null) {
+        inVain = true;
+        return outcome.meanwhile.accessToken;
+      }
       if (outcome.kind !== 'token') {
         lost = outcome;
         return null;

@@ -1,8 +1,14 @@
+import type { AccessTokenView, EventView, SourceStateView } from '../contract/feed.ts';
 import type { AuthorizationView } from '../contract/wire.ts';
 import type { Authorization } from '../core/authorization.ts';
 import { type CadenceTable, cadenceOf } from '../core/cadence.ts';
+import { earliestEnd } from '../core/calendar.ts';
 import type { Instant } from '../core/clock.ts';
+import { PerennialError } from '../core/errors.ts';
 import { UNITS } from '../core/limits.ts';
+import type { Event, SourceState } from '../core/ports/feed.ts';
+import type { Context } from './context.ts';
+import type { HandedToken } from './give-token.ts';
 
 /** What a caller sees of an authorization at `now`: its state and why, what comes next, and how fresh its records are. */
 export function viewOf({
@@ -14,8 +20,21 @@ export function viewOf({
   readonly cadence: CadenceTable;
   readonly now: Instant;
 }): AuthorizationView {
-  const { id, service, source, network, usage, usageRequested, usageReason, state, failedRuns, lastError } =
-    authorization;
+  const {
+    id,
+    service,
+    source,
+    network,
+    usage,
+    usageRequested,
+    usageReason,
+    state,
+    failedRuns,
+    lastError,
+    ends,
+    trouble,
+  } = authorization;
+  const end = earliestEnd(ends);
   return {
     id,
     service,
@@ -28,7 +47,15 @@ export function viewOf({
     state,
     why: authorization.stateReason,
     acceptedAt: iso(authorization.acceptedAt),
-    endsAt: isoOrNull(authorization.endsAt),
+    endsAt: isoOrNull(end?.at ?? null),
+    endsBecause: end?.kind ?? null,
+    ends: {
+      refreshToken: isoOrNull(ends.refreshToken),
+      maxAuthorization: isoOrNull(ends.maxAuthorization),
+      accessGrant: isoOrNull(ends.accessGrant),
+      consent: isoOrNull(ends.consent),
+    },
+    trouble: trouble === null ? null : { kind: trouble.kind, since: iso(trouble.since) },
     nextRunAt: isoOrNull(authorization.nextRunAt),
     periodSeconds: authorization.periodMs === null ? null : authorization.periodMs / UNITS.SECOND_MS,
     purgeDueAt: isoOrNull(authorization.purgeDueAt),
@@ -66,10 +93,42 @@ function freshnessOf({
   };
 }
 
-function iso(instant: Instant): string {
+/** An instant as it stands on the wire. */
+export function iso(instant: Instant): string {
   return new Date(instant).toISOString();
 }
 
-function isoOrNull(instant: Instant | null): string | null {
+/** The same for an instant that may be unknown. */
+export function isoOrNull(instant: Instant | null): string | null {
   return instant === null ? null : iso(instant);
+}
+
+/** One event as a caller sees it. */
+export function eventViewOf(event: Event): EventView {
+  return { ...event, at: iso(event.at), endsAt: isoOrNull(event.endsAt) };
+}
+
+/** A source's condition as a caller sees it. */
+export function sourceViewOf({ source, condition, since, lastAt }: SourceState): SourceStateView {
+  return { source, condition, since: iso(since), lastAt: iso(lastAt) };
+}
+
+/** An access token as it is handed out: with its end, and where alone it may be used. */
+export function tokenViewOf({
+  context: { sources, clock },
+  authorization,
+  given,
+  patient,
+}: HandedToken & { readonly context: Context }): AccessTokenView {
+  const source = sources.get(authorization.source);
+  if (source === undefined) throw new PerennialError('unknown_source');
+  const leftMs = Math.max(0, given.tokens.accessExpiresAt - clock.now());
+  return {
+    accessToken: given.accessToken.reveal(),
+    tokenType: 'Bearer',
+    expiresAt: iso(given.tokens.accessExpiresAt),
+    expiresIn: Math.floor(leftMs / UNITS.SECOND_MS),
+    fhirBaseUrl: source.fhirBaseUrl,
+    patient,
+  };
 }

@@ -1,4 +1,4 @@
-import type { Authorization, State } from '../core/authorization.ts';
+import type { Authorization, State, Trouble, TroubleKind } from '../core/authorization.ts';
 import { backoffMs } from '../core/cadence.ts';
 import { codeOf, ERRORS, type ErrorCode, PerennialError } from '../core/errors.ts';
 import { LIMITS } from '../core/limits.ts';
@@ -6,6 +6,7 @@ import type { JobOutcome } from '../core/ports/queue.ts';
 import type { AuthorizationPatch } from '../core/ports/store.ts';
 import type { Source } from '../core/ports/upstream.ts';
 import type { DataKey } from '../core/ports/vault.ts';
+import { retryAfterMs, TROUBLE_CODES } from '../core/retry.ts';
 import { type Context, WORKER_ACTOR } from './context.ts';
 import { type Held, withLease } from './lease.ts';
 
@@ -85,11 +86,14 @@ async function prepare({
   }
   const key = await context.vault.open(authorizationId);
   const work = { context, held, authorization, source, key };
-  const refusedAfter = context.clock.now() - LIMITS.sourceProbeEveryMs;
-  const suspended = await context.store.suspendedSources({ refusedAfter });
-  if (suspended.includes(source.name)) {
-    return notNow(await putBack({ work, code: 'source_refused_us', afterMs: null }));
-  }
+  const states = await context.store.sourceStates();
+  const now = context.clock.now();
+  // One run in a quarter of an hour is let through, to find out whether the credentials are mended.
+  const suspended = states.some(
+    ({ source: name, condition, lastAt }) =>
+      name === source.name && condition === 'suspended' && now < lastAt + LIMITS.sourceProbeEveryMs,
+  );
+  if (suspended) return notNow(await putBackFor({ work, trouble: 'misconfigured', hintMs: null }));
   return { kind: 'work', work };
 }
 
@@ -106,7 +110,7 @@ async function settleIntent({
   const intent = await store.intent(held.fence.authorizationId);
   if (intent === null || intent.parked) return;
   if (done) await store.closeIntent(held.fence);
-  else await store.parkIntent({ ...held.fence, attemptId: intent.attemptId });
+  else await store.parkIntent({ ...held.fence, ...intent, unsure: true });
 }
 
 async function guarded({
@@ -124,6 +128,39 @@ async function guarded({
     work.context.log.error('run_failed', { authorizationId: work.authorization.id, code, frames: framesOf(error) });
     return putBack({ work, code, afterMs: null });
   }
+}
+
+/** What stands in the way now, since when; a token whose fate is unsure stays that until the next grant. */
+export function troubleAfter({
+  before,
+  kind,
+  now,
+}: {
+  readonly before: Trouble | null;
+  readonly kind: TroubleKind;
+  readonly now: number;
+}): Trouble {
+  if (before !== null && (before.kind === kind || before.kind === 'unsure')) return before;
+  return { kind, since: now };
+}
+
+/** Puts a run back because no new token could be had, on the schedule of what stands in the way (core/retry.ts). */
+export function putBackFor({
+  work,
+  trouble: kind,
+  hintMs,
+  patch = {},
+}: {
+  readonly work: Pick<Work, 'context' | 'held' | 'authorization'>;
+  readonly trouble: TroubleKind;
+  readonly hintMs: number | null;
+  readonly patch?: AuthorizationPatch;
+}): Promise<JobOutcome> {
+  const { clock, entropy } = work.context;
+  const { failedRuns: failures, trouble: before } = work.authorization;
+  const afterMs = retryAfterMs({ trouble: kind, hintMs, failures, random: entropy.random() });
+  const trouble = troubleAfter({ before, kind, now: clock.now() });
+  return putBack({ work, code: TROUBLE_CODES[kind], afterMs, patch: { ...patch, trouble } });
 }
 
 /**
