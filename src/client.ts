@@ -1,6 +1,7 @@
 import { type PublicJwk, publicJwkSchema } from './adapters/intake/seal.ts';
 import { createHttpApi, type HttpApi } from './client/http.ts';
 import { createQueueIntake, type Outcome, type QueueIntake } from './client/queue.ts';
+import type { AccessTokenView, EventView } from './contract/feed.ts';
 import {
   type AuthorizationRequest,
   type AuthorizationView,
@@ -13,6 +14,7 @@ import { PerennialError } from './core/errors.ts';
 export type { PublicJwk } from './adapters/intake/seal.ts';
 export type { Outcome } from './client/queue.ts';
 export { PerennialUnreachable } from './client/unreachable.ts';
+export type { AccessTokenView, EventView } from './contract/feed.ts';
 export type { AuthorizationRequest, AuthorizationView } from './contract/wire.ts';
 export { type ErrorCode, PerennialError } from './core/errors.ts';
 
@@ -49,6 +51,10 @@ export type Client = {
   readonly cancel: (id: string) => Promise<Cancelled>;
   /** Pulls now, out of turn. */
   readonly pull: (id: string) => Promise<AuthorizationView>;
+  /** A valid access token, refreshed if it must be. It is for its `fhirBaseUrl` alone; the API key needs the scope `token`. */
+  readonly token: (id: string) => Promise<AccessTokenView>;
+  /** What happened after a cursor (0 from the beginning): keep `next` where your own work is kept, and ask on from there. */
+  readonly events: (after: number) => Promise<{ readonly events: readonly EventView[]; readonly next: number }>;
   /** What became of a request that went through the queue; waits up to `timeoutMs`. */
   readonly outcome: (jobId: string, options: { readonly timeoutMs: number }) => Promise<Outcome>;
   readonly close: () => Promise<void>;
@@ -73,6 +79,8 @@ export function createClient(options: HttpOptions | QueueOptions): Client {
       return { id, via: 'http' };
     },
     pull: async (id) => needHttp(http).pull(checkId(id)),
+    token: async (id) => needHttp(http).token(checkId(id)),
+    events: async (after) => needHttp(http).events({ after }),
     outcome: async (jobId, timing) => needQueue(queue).outcome(jobId, timing),
     close: async () => {
       await Promise.all([http?.close(), queue?.close()]);

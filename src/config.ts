@@ -8,7 +8,7 @@ import { LIMITS, UNITS } from './core/limits.ts';
 import { NETWORKS } from './core/networks.ts';
 
 /** The scopes that an API key may have. */
-export const SCOPES = ['enqueue', 'read', 'pull', 'purge', 'records'] as const;
+export const SCOPES = ['enqueue', 'read', 'pull', 'purge', 'records', 'token'] as const;
 export type Scope = (typeof SCOPES)[number];
 
 const port = z.coerce.number().int().min(0).max(65_535);
@@ -40,6 +40,13 @@ export const environmentSchema = z.object({
   SOURCES_FILE: z.string().optional().describe('JSON file of the upstream registrations'),
   SOURCES: z.string().optional().describe('The same as JSON, instead of a file'),
   CADENCE_FILE: z.string().optional().describe('JSON file that overrides the cadence per network and per endpoint'),
+  WARN_DAYS: z
+    .string()
+    .regex(/^\d{1,3}(?:,\d{1,3}){0,9}$/, 'must be one to ten whole numbers of days, comma-separated')
+    .transform((text) => text.split(',').map(Number))
+    .refine((days) => days.every((day) => day >= 1 && day <= LIMITS.warnDaysMax), 'must be 1 to 365 days each')
+    .default([14, 7, 1])
+    .describe('Days ahead of its end at which an authorization is warned of'),
   HOST: z.string().default('127.0.0.1').describe('Address to listen on'),
   PORT: port.default(3_000).describe('Port of the API, the dashboard, health and metrics'),
   WORKER_PORT: port

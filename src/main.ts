@@ -17,12 +17,14 @@ const HELP = `perennial ${version}: keeps patient-authorized health records fres
   enqueue FILE.json     hand over an authorization (- reads standard input)
   list | status ID      what there is, and how it is
   pull ID | purge ID    pull now; end and erase
+  calendar | events     who ends when; what happened (--days N, --after CURSOR)
+  sources               which sources are in trouble
   sandbox               a Flexpa-compatible upstream on loopback
   demo [--keep]         everything at once, three virtual days in under 90 s
   init                  write a .env with fresh keys
   keys intake           print the public key that other services seal to
 
-enqueue, list, status, pull and purge talk to a running Perennial (PERENNIAL_URL, PERENNIAL_API_KEY); --json prints JSON.
+enqueue, list, status, pull, purge, calendar, events and sources talk to a running Perennial (PERENNIAL_URL, PERENNIAL_API_KEY); --json prints JSON.
 `;
 
 const USAGE_EXIT = 2;

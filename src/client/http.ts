@@ -1,5 +1,6 @@
 import { Agent, request as send } from 'undici';
 import { z } from 'zod';
+import { type AccessTokenView, accessTokenSchema, eventSchema, sourceStateSchema } from '../contract/feed.ts';
 import {
   type AuthorizationRequest,
   type AuthorizationView,
@@ -18,6 +19,8 @@ const limits = {
   answerTimeoutMs: 10_000,
   /** The whole call, from its first byte to the last one of the answer. */
   callTimeoutMs: 15_000,
+  /** A token may have to be refreshed first; Perennial answers for itself before this. */
+  tokenTimeoutMs: LIMITS.tokenWaitMaxMs + 5_000,
   /** A page of LIMITS.listPageMax authorizations is half a MB. */
   answerMaxBytes: 8 * 1_024 * 1_024,
   fieldMaxChars: 200,
@@ -25,6 +28,10 @@ const limits = {
 
 const pageSchema = z.object({ authorizations: z.array(authorizationViewSchema), next: z.string().nullable() });
 type AuthorizationPage = z.infer<typeof pageSchema>;
+const eventPageSchema = z.object({ events: z.array(eventSchema), next: z.number().int() });
+type EventPage = z.infer<typeof eventPageSchema>;
+const calendarSchema = z.object({ authorizations: z.array(authorizationViewSchema) });
+const sourcesSchema = z.object({ sources: z.array(sourceStateSchema) });
 
 /** The HTTP API as functions. Each rejects with a PerennialError by the API's code, or PerennialUnreachable. */
 export type HttpApi = {
@@ -40,10 +47,22 @@ export type HttpApi = {
   }) => Promise<AuthorizationPage>;
   readonly purge: (id: string) => Promise<AuthorizationView>;
   readonly pull: (id: string) => Promise<AuthorizationView>;
+  readonly token: (id: string) => Promise<AccessTokenView>;
+  readonly events: (page: { readonly after?: number; readonly limit?: number }) => Promise<EventPage>;
+  readonly calendar: (query: {
+    readonly withinDays?: number;
+    readonly limit?: number;
+  }) => Promise<readonly AuthorizationView[]>;
+  readonly sources: () => Promise<z.infer<typeof sourcesSchema>['sources']>;
   readonly close: () => Promise<void>;
 };
 
-type Call = { readonly method: 'GET' | 'POST' | 'DELETE'; readonly path: string; readonly body?: unknown };
+type Call = {
+  readonly method: 'GET' | 'POST' | 'DELETE';
+  readonly path: string;
+  readonly body?: unknown;
+  readonly timeoutMs?: number;
+};
 type Answer = { readonly status: number; readonly body: unknown };
 
 /**
@@ -68,17 +87,28 @@ export function createHttpApi({ url, apiKey }: { readonly url: string; readonly 
       return { authorization: read(authorizationViewSchema, answer.body), created: answer.status === 201 };
     },
     status: (id) => one({ method: 'GET', path: at(id) }),
-    list: async ({ after, limit, state }) => {
-      const query = new URLSearchParams();
-      if (after !== undefined) query.set('after', after);
-      if (limit !== undefined) query.set('limit', String(limit));
-      if (state !== undefined) query.set('state', state);
-      return read(pageSchema, (await call({ method: 'GET', path: `/v1/authorizations?${query}` })).body);
-    },
+    list: async (page) =>
+      read(pageSchema, (await call({ method: 'GET', path: `/v1/authorizations${queryOf(page)}` })).body),
     purge: (id) => one({ method: 'DELETE', path: at(id) }),
     pull: (id) => one({ method: 'POST', path: `${at(id)}/pull` }),
+    token: async (id) => {
+      const wanted = { method: 'GET', path: `${at(id)}/token`, timeoutMs: limits.tokenTimeoutMs } as const;
+      return read(accessTokenSchema, (await call(wanted)).body);
+    },
+    events: async (page) =>
+      read(eventPageSchema, (await call({ method: 'GET', path: `/v1/events${queryOf(page)}` })).body),
+    calendar: async (query) => {
+      const answer = await call({ method: 'GET', path: `/v1/calendar${queryOf(query)}` });
+      return read(calendarSchema, answer.body).authorizations;
+    },
+    sources: async () => read(sourcesSchema, (await call({ method: 'GET', path: '/v1/sources' })).body).sources,
     close: () => agent.destroy(),
   };
+}
+
+function queryOf(values: Readonly<Record<string, string | number | undefined>>): string {
+  const given = Object.entries(values).flatMap(([name, value]) => (value === undefined ? [] : [[name, String(value)]]));
+  return given.length === 0 ? '' : `?${new URLSearchParams(given)}`;
 }
 
 function baseOf(url: string): string {
@@ -110,7 +140,8 @@ async function exchange({
     const response = await send(`${base}${wanted.path}`, {
       method: wanted.method,
       dispatcher: agent,
-      signal: AbortSignal.timeout(limits.callTimeoutMs),
+      signal: AbortSignal.timeout(wanted.timeoutMs ?? limits.callTimeoutMs),
+      headersTimeout: wanted.timeoutMs ?? limits.answerTimeoutMs,
       headers: {
         authorization: `Bearer ${key.reveal()}`,
         accept: 'application/json',

@@ -10,7 +10,7 @@ const KEY_MIN_CHARS = 24;
 const DEFAULT_SCOPES: readonly Scope[] = ['enqueue', 'read', 'pull', 'purge'];
 
 /**
- * Reads `service=key` or `service:scope+scope=key`, comma-separated. Reading records needs its scope by name.
+ * Reads `service=key` or `service:scope+scope=key`, comma-separated. Reading records and taking tokens need their scopes by name.
  * @throws PerennialError `config_invalid` naming the service, never the key.
  */
 export function parseApiKeys(text: string | undefined): readonly ApiKey[] {

@@ -101,6 +101,7 @@ async function open({
     log,
     metrics: telemetry.metrics,
     cadence,
+    warnDays: environment.WARN_DAYS,
     owner: `${process.pid}-${entropy.id()}`,
     stopping: stopping.signal,
   };
@@ -208,6 +209,7 @@ function gaugesOf({
     return {
       authorizationsByState: await store.countByState(),
       queueJobs: Object.fromEntries(counts),
+      sourceConditions: await store.sourceStates(),
       purgesOverdue: overdue.length,
       oldestRecordAgeSeconds: oldest === null ? 0 : Math.max(0, clock.now() - oldest) / UNITS.SECOND_MS,
     };

@@ -1,3 +1,4 @@
+import type { EventView, SourceStateView } from '../contract/feed.ts';
 import type { AuthorizationView } from '../contract/wire.ts';
 
 const SECONDS = { minute: 60, hour: 3_600, day: 86_400 } as const;
@@ -5,6 +6,20 @@ const SECONDS = { minute: 60, hour: 3_600, day: 86_400 } as const;
 const USAGE_REASONS: Readonly<Record<string, string>> = {
   no_refresh_token: 'the source sent no refresh token',
   endpoint_not_refreshable: 'the endpoint cannot refresh',
+};
+
+const ENDS: Readonly<Record<NonNullable<AuthorizationView['endsBecause']>, string>> = {
+  refreshToken: 'refresh token',
+  maxAuthorization: 'maximum authorization period',
+  accessGrant: 'grant at the source',
+  consent: 'consent',
+};
+
+const TROUBLES: Readonly<Record<NonNullable<AuthorizationView['trouble']>['kind'], string>> = {
+  misconfigured: 'the source refuses our client',
+  outage: 'the token endpoint is away',
+  throttled: 'the token endpoint throttles us',
+  unsure: 'a refresh was sent and its outcome is unknown',
 };
 
 /** Rows as aligned columns, two spaces apart, a line each; the first row is the heading. */
@@ -38,6 +53,42 @@ export function listOf(views: readonly AuthorizationView[]): string {
   return table([['ID', 'STATE', 'USAGE', 'NETWORK', 'NEXT RUN', 'LAST PULL', 'FRESHNESS'], ...rows]);
 }
 
+/** Who ends when, for `calendar`; those that have ended come first. */
+export function calendarOf(views: readonly AuthorizationView[]): string {
+  if (views.length === 0) return 'nobody ends in this time\n';
+  const rows = views.map((view) => {
+    const dead = view.state === 'needs_reauthorization';
+    return [
+      view.id,
+      dead ? 'has ended' : (view.endsAt ?? '-'),
+      dead ? view.why : endWord(view.endsBecause),
+      view.source,
+    ];
+  });
+  return table([['ID', 'ENDS', 'BECAUSE', 'SOURCE'], ...rows]);
+}
+
+/** The event feed, for `events`. */
+export function eventsOf(events: readonly EventView[]): string {
+  if (events.length === 0) return 'no events\n';
+  const rows = events.map(({ cursor, at, kind, authorizationId, source, reason, daysLeft }) => [
+    String(cursor),
+    at,
+    kind,
+    authorizationId ?? '-',
+    source,
+    `${reason ?? '-'}${daysLeft === null ? '' : `, ${daysLeft} d left`}`,
+  ]);
+  return table([['CURSOR', 'AT', 'EVENT', 'AUTHORIZATION', 'SOURCE', 'REASON'], ...rows]);
+}
+
+/** Sources in trouble, for `sources`. */
+export function sourcesOf(sources: readonly SourceStateView[]): string {
+  if (sources.length === 0) return 'all sources are well\n';
+  const rows = sources.map(({ source, condition, since, lastAt }) => [source, condition, since, lastAt]);
+  return table([['SOURCE', 'CONDITION', 'SINCE', 'LAST SEEN'], ...rows]);
+}
+
 /** A few lines on one authorization, for `status` and whatever answers with one. No token is in a view. */
 export function statusOf(view: AuthorizationView): string {
   const rows: string[][] = [
@@ -50,12 +101,17 @@ export function statusOf(view: AuthorizationView): string {
     ['last pull', lastPullLine(view)],
     ['freshness', freshnessLine(view)],
   ];
-  if (view.endsAt !== null) rows.push(['ends', view.endsAt]);
+  if (view.endsAt !== null) rows.push(['ends', `${view.endsAt} (${endWord(view.endsBecause)})`]);
+  if (view.trouble !== null) rows.push(['tokens', `${TROUBLES[view.trouble.kind]}, since ${view.trouble.since}`]);
   if (view.purgeDueAt !== null) rows.push(['purge due', view.purgeDueAt]);
   if (view.purgedAt !== null) rows.push(['purged', view.purgedAt]);
   if (view.failedRuns > 0) rows.push(['failed runs', `${view.failedRuns} in a row`]);
   if (view.lastError !== null) rows.push(['last error', view.lastError]);
   return table(rows);
+}
+
+function endWord(kind: AuthorizationView['endsBecause']): string {
+  return kind === null ? '-' : ENDS[kind];
 }
 
 function usageWord({ usage, usageRequested }: AuthorizationView): string {

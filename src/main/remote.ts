@@ -5,7 +5,7 @@ import { type AuthorizationView, faultOf, idSchema, parseAuthorizationRequest } 
 import { STATES, type State } from '../core/authorization.ts';
 import { PerennialError } from '../core/errors.ts';
 import { LIMITS } from '../core/limits.ts';
-import { listOf, printable, statusOf } from './print.ts';
+import { calendarOf, eventsOf, listOf, printable, sourcesOf, statusOf } from './print.ts';
 import { readJson, UsageError } from './read-json.ts';
 
 type Output = { readonly write: (text: string) => unknown };
@@ -31,6 +31,9 @@ const USAGES = {
   status: 'perennial status ID [--json]',
   purge: 'perennial purge ID [--json]',
   pull: 'perennial pull ID [--json]',
+  calendar: 'perennial calendar [--days N] [--json]',
+  events: 'perennial events [--after CURSOR] [--limit N] [--json]',
+  sources: 'perennial sources [--json]',
 } as const;
 
 /** The commands that ask a running Perennial over HTTP. Each resolves to its exit code and never rejects. */
@@ -48,6 +51,17 @@ export const REMOTE_COMMANDS: Readonly<Record<keyof typeof USAGES, RemoteCommand
     run: ({ api, input }) => api.pull(idOf(input)),
     print: (view) => `${view.id}: a pull is asked for; state ${view.state}\n`,
   }),
+  calendar: command({ name: 'calendar', run: calendar }),
+  events: command({ name: 'events', run: events }),
+  sources: command({ name: 'sources', run: sources }),
+};
+
+/** The flags of each command that has any beside --json; those commands take no operand. */
+const FLAGS: Partial<Readonly<Record<keyof typeof USAGES, readonly string[]>>> = {
+  list: ['state', 'limit', 'after'],
+  calendar: ['days'],
+  events: ['after', 'limit'],
+  sources: [],
 };
 
 type Input = { readonly operands: readonly string[]; readonly flags: Readonly<Record<string, string | undefined>> };
@@ -122,15 +136,15 @@ function readArgs({ name, args }: { readonly name: keyof typeof USAGES; readonly
   readonly json: boolean;
   readonly input: Input;
 } {
-  const text = { type: 'string' } as const;
-  const paging = name === 'list' ? { state: text, limit: text, after: text } : {};
+  const own = FLAGS[name];
+  const text = Object.fromEntries((own ?? []).map((flag) => [flag, { type: 'string' } as const]));
   try {
     const parsed = parseArgs({
       args: [...args],
-      options: { json: { type: 'boolean' }, ...paging },
+      options: { ...text, json: { type: 'boolean' } },
       allowPositionals: true,
     });
-    const wanted = name === 'list' ? 0 : 1;
+    const wanted = own === undefined ? 1 : 0;
     if (parsed.positionals.length !== wanted) throw new UsageError(`${name} takes ${wanted} argument(s)`);
     const flags: Record<string, string | undefined> = {};
     for (const [flag, value] of Object.entries(parsed.values)) if (typeof value === 'string') flags[flag] = value;
@@ -158,11 +172,8 @@ async function enqueue({ api, input, options }: Turn): Promise<Shown> {
 }
 
 async function list({ api, input }: Turn): Promise<Shown> {
-  const { state, limit, after } = input.flags;
-  const rows = limit === undefined ? undefined : Number(limit);
-  if (rows !== undefined && !(Number.isInteger(rows) && rows >= 1 && rows <= LIMITS.listPageMax)) {
-    throw new UsageError(`--limit must be 1 to ${LIMITS.listPageMax}`);
-  }
+  const { state, after } = input.flags;
+  const rows = wholeNumber({ input, flag: 'limit', least: 1, most: LIMITS.listPageMax });
   if (state !== undefined && !isState(state)) throw new UsageError(`--state must be one of ${STATES.join(', ')}`);
   const page = await api.list({
     ...(after === undefined ? {} : { after }),
@@ -171,6 +182,45 @@ async function list({ api, input }: Turn): Promise<Shown> {
   });
   const more = page.next === null ? '' : `more: perennial list --after ${page.next}\n`;
   return { json: page, text: `${listOf(page.authorizations)}${more}` };
+}
+
+async function calendar({ api, input }: Turn): Promise<Shown> {
+  const withinDays = wholeNumber({ input, flag: 'days', least: 1, most: LIMITS.calendarDaysMax });
+  const found = await api.calendar(withinDays === undefined ? {} : { withinDays });
+  return { json: found, text: calendarOf(found) };
+}
+
+async function events({ api, input }: Turn): Promise<Shown> {
+  const after = wholeNumber({ input, flag: 'after', least: 0, most: Number.MAX_SAFE_INTEGER });
+  const limit = wholeNumber({ input, flag: 'limit', least: 1, most: LIMITS.listPageMax });
+  const page = await api.events({
+    ...(after === undefined ? {} : { after }),
+    ...(limit === undefined ? {} : { limit }),
+  });
+  return { json: page, text: eventsOf(page.events) };
+}
+
+async function sources({ api }: Turn): Promise<Shown> {
+  const found = await api.sources();
+  return { json: found, text: sourcesOf(found) };
+}
+
+function wholeNumber({
+  input,
+  flag,
+  least,
+  most,
+}: {
+  readonly input: Input;
+  readonly flag: string;
+  readonly least: number;
+  readonly most: number;
+}): number | undefined {
+  const text = input.flags[flag];
+  if (text === undefined) return undefined;
+  const value = /^\d{1,16}$/.test(text) ? Number(text) : Number.NaN;
+  if (value >= least && value <= most) return value;
+  throw new UsageError(`--${flag} must be ${least} to ${most}`);
 }
 
 function isState(word: string): word is State {

@@ -36,7 +36,7 @@ export async function startWorker({
 }): Promise<Running> {
   const cancelling = new AbortController();
   const { clock, log, metrics } = context;
-  for (const source of await context.store.suspendedSources()) await context.store.resumeSource(source);
+  await context.store.probeSources();
   const service = createService(context);
   const open = createOpener({ privateJwks: intake.privateJwks });
   const consumers = consume({

@@ -24,6 +24,8 @@ type GaugeSnapshot = {
   readonly queueJobs: Readonly<Record<string, Readonly<Record<string, number>>>>;
   readonly purgesOverdue?: number;
   readonly oldestRecordAgeSeconds?: number;
+  /** Sources in trouble, with what it is. */
+  readonly sourceConditions?: readonly { readonly source: string; readonly condition: string }[];
 };
 
 export type Telemetry = {
@@ -104,6 +106,10 @@ function makeGauges(registry: Registry) {
   const queueJobs = gauge('queue_jobs', 'Jobs by queue and state', ['queue', 'state']);
   const overdue = gauge('purges_overdue', 'Purges whose deadline has passed');
   const oldest = gauge('oldest_record_age_seconds', 'Age of the stalest records of an active authorization');
+  const conditions = gauge('source_condition', 'Sources whose token endpoint is suspended, away or throttling', [
+    'source',
+    'condition',
+  ]);
   const failures = new Counter({
     name: 'perennial_scrape_failures_total',
     help: 'Scrapes whose gauges could not be collected and stand as they were',
@@ -120,6 +126,10 @@ function makeGauges(registry: Registry) {
       for (const [state, count] of Object.entries(states)) {
         queueJobs.set({ queue: label(queue), state: label(state) }, count);
       }
+    }
+    conditions.reset();
+    for (const { source, condition } of snapshot.sourceConditions ?? []) {
+      conditions.set({ source: label(source), condition: label(condition) }, 1);
     }
     if (snapshot.purgesOverdue !== undefined) overdue.set(snapshot.purgesOverdue);
     if (snapshot.oldestRecordAgeSeconds !== undefined) oldest.set(snapshot.oldestRecordAgeSeconds);

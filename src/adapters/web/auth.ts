@@ -8,8 +8,8 @@ const limits = {
   keyMaxChars: 512,
 } as const;
 
-/** What a key may do: `records` covers the resources and the changes, which name them; `read` the rest. */
-export const SCOPES = ['enqueue', 'read', 'purge', 'pull', 'records'] as const;
+/** What a key may do: `records` covers the resources and the changes, which name them; `token` the access tokens; `read` the rest. */
+export const SCOPES = ['enqueue', 'read', 'purge', 'pull', 'records', 'token'] as const;
 export type Scope = (typeof SCOPES)[number];
 
 /** One calling service. `keyHash` is the sha256 of its key, so that a configuration dump opens nothing. */

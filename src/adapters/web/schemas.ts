@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { accessTokenSchema, eventSchema, sourceStateSchema } from '../../contract/feed.ts';
 import {
   authorizationRequestSchema,
   authorizationViewSchema,
@@ -14,6 +15,8 @@ import { LIMITS } from '../../core/limits.ts';
 const limits = {
   /** What a page holds when the caller does not say. */
   pageDefault: 100,
+  /** How far the calendar looks when the caller does not say. */
+  calendarDaysDefault: 30,
   /** A FHIR resource type's name is at most this long. */
   typeMaxChars: 64,
 } as const;
@@ -45,6 +48,21 @@ export const changesQuery = z.strictObject({
   limit,
 });
 
+export const eventsQuery = z.strictObject({
+  after: z.coerce.number().int().min(0).default(0).describe('The cursor up to which events are known already'),
+  limit,
+});
+export const calendarQuery = z.strictObject({
+  withinDays: z.coerce
+    .number()
+    .int()
+    .min(1)
+    .max(LIMITS.calendarDaysMax)
+    .default(limits.calendarDaysDefault)
+    .describe('Ends that lie ahead at most this far'),
+  limit,
+});
+
 export const pageSchema = z.object({
   authorizations: z.array(authorizationViewSchema),
   next: z.string().nullable().describe('The `after` of the next page; null on the last one'),
@@ -53,6 +71,14 @@ export const changePageSchema = z.object({
   changes: z.array(changeSchema),
   next: z.number().int().describe('The `after` of the next question; survives restarts'),
 });
+export const eventPageSchema = z.object({
+  events: z.array(eventSchema),
+  next: z.number().int().describe('The `after` of the next question; survives restarts'),
+});
+export const calendarSchema = z.object({
+  authorizations: z.array(authorizationViewSchema).describe('Those that have ended first, then the earliest end first'),
+});
+export const sourcesSchema = z.object({ sources: z.array(sourceStateSchema) });
 export const receiptSchema = z.object({
   authorizationId: idSchema,
   purgedAt: z.iso.datetime(),
@@ -77,6 +103,10 @@ export const COMPONENTS = {
   AuthorizationPage: { schema: pageSchema, io: 'output' },
   ChangePage: { schema: changePageSchema, io: 'output' },
   Receipt: { schema: receiptSchema, io: 'output' },
+  AccessToken: { schema: accessTokenSchema, io: 'output' },
+  EventPage: { schema: eventPageSchema, io: 'output' },
+  Calendar: { schema: calendarSchema, io: 'output' },
+  Sources: { schema: sourcesSchema, io: 'output' },
   IntakeKey: { schema: intakeKeySchema, io: 'output' },
   Error: { schema: errorSchema, io: 'output' },
 } as const satisfies Record<string, { schema: z.ZodType; io: 'input' | 'output' }>;

@@ -1,3 +1,4 @@
+import { accessTokenSchema } from '../../contract/feed.ts';
 import type { Service } from '../../contract/service.ts';
 import type { Receipt } from '../../core/ports/store.ts';
 import type { Log } from '../../core/ports/telemetry.ts';
@@ -5,9 +6,9 @@ import { toNdjson } from './ndjson.ts';
 import { BY_ID, ONE, type Route } from './routes.ts';
 import { changePageSchema, changesQuery, idParams, readParams, receiptSchema, recordsQuery } from './schemas.ts';
 
-/** The routes that read back what is kept of one authorization: records, changes, receipt. */
+/** The routes that read back what is kept of one authorization: records, changes, its access token, receipt. */
 export function createReadings({ service, log }: { readonly service: Service; readonly log: Log }): readonly Route[] {
-  return [records({ service, log }), changes(service), receipt(service)];
+  return [records({ service, log }), changes(service), token(service), receipt(service)];
 }
 
 function records({ service, log }: { readonly service: Service; readonly log: Log }): Route {
@@ -48,6 +49,35 @@ function changes(service: Service): Route {
       const { after, limit } = readParams(changesQuery, request.query);
       const found = await service.changes({ id, actor, after, limit });
       return changePageSchema.parse({ changes: found, next: found.at(-1)?.cursor ?? after });
+    },
+  };
+}
+
+function token(service: Service): Route {
+  return {
+    method: 'GET',
+    path: `${ONE}/token`,
+    operationId: 'getAccessToken',
+    summary: 'A valid access token, refreshed if it must be; audited. It is for `fhirBaseUrl` and for nothing else.',
+    scope: 'token',
+    params: idParams,
+    success: [{ status: 200, description: 'The token', schema: 'AccessToken' }],
+    errors: [
+      ...BY_ID,
+      'authorization_ended',
+      'authorization_dead',
+      'authorization_not_active',
+      'source_refused_us',
+      'upstream_unavailable',
+      'upstream_throttled',
+      'upstream_timeout',
+      'refresh_unsure',
+    ],
+    handle: async ({ request, reply, actor }) => {
+      const { id } = readParams(idParams, request.params);
+      const handed = accessTokenSchema.parse(await service.token({ id, actor }));
+      reply.header('cache-control', 'no-store');
+      return handed;
     },
   };
 }

@@ -3,6 +3,7 @@ import { authorizationViewSchema, parseAuthorizationRequest } from '../../contra
 import type { Log } from '../../core/ports/telemetry.ts';
 import { BY_ID, ONE, type Route } from './routes.ts';
 import { type IntakeKey, idParams, intakeKeySchema, listQuery, pageSchema, readParams } from './schemas.ts';
+import { createFleetRoutes } from './v1-fleet.ts';
 import { createReadings } from './v1-readings.ts';
 
 type Parts = { readonly service: Service; readonly log: Log; readonly intakePublicJwk: IntakeKey };
@@ -18,6 +19,7 @@ export function createV1Routes(parts: Parts): readonly Route[] {
     purge(parts),
     pull(parts),
     ...createReadings(parts),
+    ...createFleetRoutes(parts.service),
     intakeKey(parts),
   ];
 }
@@ -42,6 +44,7 @@ function accept({ service }: Parts): Route {
       'authorization_conflict',
       'authorization_purged',
       'unknown_source',
+      'public_token_unsupported',
       'token_expired',
       'database_unreachable',
       'queue_unreachable',

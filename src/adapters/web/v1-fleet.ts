@@ -1,0 +1,58 @@
+import type { Service } from '../../contract/service.ts';
+import type { Route } from './routes.ts';
+import { calendarQuery, calendarSchema, eventPageSchema, eventsQuery, readParams, sourcesSchema } from './schemas.ts';
+
+/** The routes that tell of the whole fleet: what happened, who ends soon, which sources are in trouble. */
+export function createFleetRoutes(service: Service): readonly Route[] {
+  return [events(service), calendar(service), sources(service)];
+}
+
+function events(service: Service): Route {
+  return {
+    method: 'GET',
+    path: '/v1/events',
+    operationId: 'getEvents',
+    summary:
+      'What happened after a cursor: who must re-authorize, who ends soon, who is repaired, which source is in trouble.',
+    scope: 'read',
+    query: eventsQuery,
+    success: [{ status: 200, description: 'Events in the order of their cursors', schema: 'EventPage' }],
+    errors: ['invalid_request', 'database_unreachable'],
+    handle: async ({ request }) => {
+      const { after, limit } = readParams(eventsQuery, request.query);
+      const found = await service.events({ after, limit });
+      return eventPageSchema.parse({ events: found, next: found.at(-1)?.cursor ?? after });
+    },
+  };
+}
+
+function calendar(service: Service): Route {
+  return {
+    method: 'GET',
+    path: '/v1/calendar',
+    operationId: 'getCalendar',
+    summary: 'Standing authorizations that end within so many days, and those that wait for their patient already.',
+    scope: 'read',
+    query: calendarQuery,
+    success: [{ status: 200, description: 'Authorizations by their ends', schema: 'Calendar' }],
+    errors: ['invalid_request', 'database_unreachable'],
+    handle: async ({ request }) => {
+      const { withinDays, limit } = readParams(calendarQuery, request.query);
+      return calendarSchema.parse({ authorizations: await service.calendar({ withinDays, limit }) });
+    },
+  };
+}
+
+function sources(service: Service): Route {
+  return {
+    method: 'GET',
+    path: '/v1/sources',
+    operationId: 'getSources',
+    summary:
+      'Sources whose token endpoint refuses our client, is away or throttles us; an empty list when all is well.',
+    scope: 'read',
+    success: [{ status: 200, description: 'Sources in trouble', schema: 'Sources' }],
+    errors: ['database_unreachable'],
+    handle: async () => sourcesSchema.parse({ sources: await service.sources() }),
+  };
+}
