@@ -53,7 +53,9 @@ function admitApplication(sandbox: Sandbox): Admitted {
 }
 
 function unauthorized(sandbox: Sandbox, access: Extract<Access, { kind: 'dead' }>): Reply {
-  const style = knobsOf(sandbox, access.authorization).fhir401Body;
+  const { fhir401Body: style, endedGrantStatus } = knobsOf(sandbox, access.authorization);
+  const ended = access.authorization !== undefined && access.authorization.revokedAtMs !== null;
+  if (ended && endedGrantStatus === 404) return outcome(404, 'not-found', 'Data Access Grant was Not Found');
   return style === 'boom' ? boom(401, 'Invalid access token') : outcome(401, 'login', 'Invalid access token');
 }
 

@@ -13,6 +13,12 @@ const knobsSchema = z.strictObject({
   expiredIntrospect: z.enum(['401', '200']),
   fhir401Body: z.enum(['boom', 'operation-outcome']),
   syncBlocks: z.enum(['first', 'every']),
+  /** What FHIR answers once a grant is over: 401, or 404 as Blue Button does (contract 8.9). */
+  endedGrantStatus: z.union([z.literal(401), z.literal(404)]),
+  /** How long the grant itself lasts, told as `access_grant_expiration` in token replies (8.9); null says nothing. */
+  accessGrantMs: durationMs.nullable(),
+  /** `expires_in` with a fraction of a second (8.9). */
+  fractionalExpiresIn: z.boolean(),
   /** How long a sync takes; reads answer 429 transient meanwhile. */
   initialSyncMs: durationMs,
   syncFails: z.boolean(),
@@ -69,6 +75,9 @@ const DEFAULT_KNOBS: Knobs = {
   oldAccessToken: 'dies',
   expiredIntrospect: '401',
   fhir401Body: 'boom',
+  endedGrantStatus: 401,
+  accessGrantMs: null,
+  fractionalExpiresIn: false,
   syncBlocks: 'first',
   initialSyncMs: 0,
   syncFails: false,

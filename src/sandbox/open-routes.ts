@@ -11,6 +11,8 @@ export const openRoutes: readonly Route[] = [
   { method: 'GET', path: '/.well-known/oauth-authorization-server', handle: oauthMetadata },
   { method: 'GET', path: '/.well-known/openid-configuration', handle: oauthMetadata },
   { method: 'GET', path: '/.well-known/smart-configuration', handle: smartConfiguration },
+  // Where SMART looks for it: under the FHIR base. Flexpa has it at the root only (contract 8.1).
+  { method: 'GET', path: '/fhir/.well-known/smart-configuration', handle: smartConfiguration },
   { method: 'GET', path: '/.well-known/oauth-protected-resource', handle: protectedResource },
   { method: 'GET', path: '/.well-known/jwks.json', handle: (sandbox) => json(200, sandbox.signer.jwks) },
 ];

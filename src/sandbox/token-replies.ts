@@ -26,10 +26,12 @@ export function tokenReply(
   of: 'exchange' | 'refresh',
 ): Reply {
   const knobs = knobsOf(sandbox, authorization);
+  const leftMs = pair.access.expiresAtMs - sandbox.now();
   const base = {
     access_token: pair.access.token,
-    expires_in: Math.floor((pair.access.expiresAtMs - sandbox.now()) / 1000),
+    expires_in: knobs.fractionalExpiresIn ? leftMs / 1000 - 0.48 : Math.floor(leftMs / 1000),
     refresh_token: pair.refresh?.token,
+    access_grant_expiration: grantExpiration(knobs, authorization),
   };
   if (knobs.tokenShape === 'v2') {
     const scope = pair.refresh === null ? 'launch/patient' : 'launch/patient offline_access';
@@ -47,6 +49,15 @@ export function tokenReply(
     endpoint: endpointView(authorization.endpoint),
     user: authorization.externalId === null ? undefined : { externalId: authorization.externalId },
   });
+}
+
+/** The instant as Blue Button writes it: with a space, and no `T` (contract 8.9). */
+function grantExpiration({ accessGrantMs }: Knobs, { authorizedAtMs }: Authorization): string | undefined {
+  if (accessGrantMs === null) return undefined;
+  return new Date(authorizedAtMs + accessGrantMs)
+    .toISOString()
+    .replace('T', ' ')
+    .replace(/\.\d+Z$/, 'Z');
 }
 
 /** What the token endpoints answer while the outage knob is turned, or null. Nothing is carried out in an outage. */
