@@ -1,11 +1,13 @@
 import { afterAll, beforeAll, describe } from 'vitest';
 import { authorizationsContract } from './store/authorizations.ts';
+import { calendarContract } from './store/calendar.ts';
 import { fencesContract } from './store/fences.ts';
 import { leasesContract } from './store/leases.ts';
 import { operationsContract } from './store/operations.ts';
 import { purgesContract } from './store/purges.ts';
 import { recordsContract } from './store/records.ts';
 import type { OpenedStore } from './store/samples.ts';
+import { sourceStatesContract } from './store/source-states.ts';
 import { tokensContract } from './store/tokens.ts';
 
 /** What every implementation of the Store port promises. One store serves the whole suite; each test has ids of its own. */
@@ -28,6 +30,8 @@ export function storeContract(name: string, open: () => Promise<OpenedStore>): v
     tokensContract(use);
     recordsContract(use);
     purgesContract(use);
+    sourceStatesContract(use);
+    calendarContract(use);
     operationsContract(use);
   });
 }

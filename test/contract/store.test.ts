@@ -92,7 +92,10 @@ function postgresOnly({ createDatabase }: TestPostgres): void {
       if (first === undefined || second === undefined) throw new Error('no stores');
       const id = await inserted(first);
       expect(await second.get(id)).toMatchObject({ id });
-      expect(await run('select name from perennial.schema_migrations')).toStrictEqual([{ name: '0001_initial' }]);
+      expect(await run('select name from perennial.schema_migrations')).toStrictEqual([
+        { name: '0001_initial' },
+        { name: '0002_token_safety' },
+      ]);
       await Promise.all(stores.map((store) => store.close()));
     });
 

@@ -7,6 +7,7 @@ import { keepsMultipleFresh } from './system/multiple.ts';
 import { fetchesOnceAndErases } from './system/one-time.ts';
 import { pullsWhatCanBeHad } from './system/pull.ts';
 import { erasesWhenAsked } from './system/purge.ts';
+import { handsOutTokens, takesASecondLook, warnsAheadOfTheEnd } from './system/safety.ts';
 import { neverLosesATokenSilently } from './system/tokens.ts';
 import { waitsForTheSource } from './system/weather.ts';
 
@@ -48,6 +49,9 @@ export function systemContract(
     fetchesOnceAndErases(stage);
     acceptsOnce(stage);
     neverLosesATokenSilently(stage);
+    handsOutTokens(stage);
+    warnsAheadOfTheEnd(stage);
+    takesASecondLook(stage);
     waitsForTheSource(stage);
     pullsWhatCanBeHad(stage);
     erasesWhenAsked(stage);

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { leadMs, nextSlot, periodOf } from '../../src/core/cadence.ts';
+import { NO_ENDS } from '../../src/core/calendar.ts';
 import { decidePull, type PullDecision } from '../../src/core/decide-pull.ts';
 import { decideRefresh } from '../../src/core/decide-refresh.ts';
 import { LIMITS, UNITS } from '../../src/core/limits.ts';
@@ -135,7 +136,7 @@ function alwaysAlive(decide: Decide, { lifetimeMs, pullEveryMs, phase, start }: 
       attemptLeftOpen: false,
       rejected: false,
       neededUntil: nextRunAt,
-      endsAt: null,
+      ends: NO_ENDS,
       now,
     });
     if (decision.kind === 'refresh') accessExpiresAt = now + lifetimeMs;

@@ -1,3 +1,4 @@
+import type { EventView, SourceStateView } from '../../src/contract/feed.ts';
 import type { Service } from '../../src/contract/service.ts';
 import type { AuthorizationRequest, AuthorizationView, ChangeView } from '../../src/contract/wire.ts';
 import { PerennialError } from '../../src/core/errors.ts';
@@ -11,7 +12,12 @@ export type FakeService = Service & {
   readonly actors: string[];
   /** What `records` gives, and what it saw of its reader. */
   readonly stored: { resources: AsyncIterable<Uint8Array> | Iterable<Uint8Array>; asked: number; ended: boolean };
-  readonly kept: { changes: ChangeView[]; receipt: Receipt | null };
+  readonly kept: {
+    changes: ChangeView[];
+    events: EventView[];
+    sources: SourceStateView[];
+    receipt: Receipt | null;
+  };
   /** When set, every call rejects with it. */
   failure: unknown;
 };
@@ -22,7 +28,7 @@ export function createFakeService(): FakeService {
   const requests = new Map<string, AuthorizationRequest>();
   const actors: string[] = [];
   const stored: FakeService['stored'] = { resources: [], asked: 0, ended: false };
-  const kept: FakeService['kept'] = { changes: [], receipt: null };
+  const kept: FakeService['kept'] = { changes: [], events: [], sources: [], receipt: null };
   const find = (id: string) => {
     if (fake.failure !== null) throw fake.failure;
     const view = views.get(id);
@@ -73,6 +79,21 @@ export function createFakeService(): FakeService {
       find(id);
       return kept.changes.filter(({ cursor }) => cursor > after).slice(0, limit);
     },
+    token: async ({ id, actor }) => {
+      find(id);
+      actors.push(actor);
+      return {
+        accessToken: 'a-token-for-the-asking',
+        tokenType: 'Bearer',
+        expiresAt: NOW,
+        expiresIn: 60,
+        fhirBaseUrl: 'https://fhir.example/r4',
+        patient: null,
+      };
+    },
+    events: async ({ after, limit }) => kept.events.filter(({ cursor }) => cursor > after).slice(0, limit),
+    calendar: async ({ limit }) => [...views.values()].slice(0, limit),
+    sources: async () => kept.sources,
     receipt: async (id) => {
       find(id);
       if (kept.receipt === null) throw new PerennialError('not_found');
@@ -107,6 +128,9 @@ function viewOf(request: AuthorizationRequest): AuthorizationView {
     why: 'accepted',
     acceptedAt: NOW,
     endsAt: null,
+    endsBecause: null,
+    ends: { refreshToken: null, maxAuthorization: null, accessGrant: null, consent: null },
+    trouble: null,
     nextRunAt: '2026-07-01T18:00:00.000Z',
     periodSeconds: 21_600,
     purgeDueAt: null,

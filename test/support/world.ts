@@ -204,6 +204,7 @@ export function sourcesOf(world: Pick<World, 'url'>): string {
     sandbox: flexpa,
     searching: { ...flexpa, pullBy: 'search', resourceTypes: SEARCHED_TYPES, searchQuery: '_count=5' },
     refusing: flexpa,
+    patients: { ...flexpa, pullBy: 'search', resourceTypes: ['Patient'], searchQuery: '' },
   });
 }
 

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { admit } from '../../src/core/admit.ts';
+import { NO_ENDS } from '../../src/core/calendar.ts';
 import { UNITS } from '../../src/core/limits.ts';
 
 const { HOUR_MS, DAY_MS } = UNITS;
@@ -12,7 +13,7 @@ function admitted(change: Partial<Parameters<typeof admit>[0]> = {}) {
     hasRefreshToken: true,
     accessExpiresAt: NOW + DAY_MS,
     accessLifetimeMs: DAY_MS,
-    authorizationEndsAt: null,
+    ends: NO_ENDS,
     authorizedAt: NOW,
     acceptedAt: NOW,
     cadence: { pullEveryMs: 6 * HOUR_MS, lateAfterMs: DAY_MS },
@@ -24,7 +25,7 @@ test('MULTIPLE with a refresh token gets a repeating job and no purge', () => {
   expect(admitted()).toEqual({
     usage: 'MULTIPLE',
     usageReason: 'as_requested',
-    endsAt: null,
+    ends: NO_ENDS,
     periodMs: 6 * HOUR_MS,
     purgeDueAt: null,
     purgeReason: null,
@@ -35,7 +36,7 @@ test('ONE_TIME gets no repeating job and is purged when its access token ends', 
   expect(admitted({ usageRequested: 'ONE_TIME', hasRefreshToken: false, accessExpiresAt: NOW + 3 * HOUR_MS })).toEqual({
     usage: 'ONE_TIME',
     usageReason: 'as_requested',
-    endsAt: null,
+    ends: NO_ENDS,
     periodMs: null,
     purgeDueAt: NOW + 3 * HOUR_MS,
     purgeReason: 'one_time_expired',
@@ -51,8 +52,10 @@ test('ONE_TIME data lives 24 h at most, whatever its token says', () => {
 });
 
 test('ONE_TIME data does not outlive the whole authorization', () => {
-  const change = { usageRequested: 'ONE_TIME', authorizationEndsAt: NOW + HOUR_MS } as const;
-  expect(admitted(change)).toMatchObject({ endsAt: NOW + HOUR_MS, purgeDueAt: NOW + HOUR_MS });
+  for (const kind of ['maxAuthorization', 'accessGrant', 'consent'] as const) {
+    const ends = { ...NO_ENDS, [kind]: NOW + HOUR_MS };
+    expect(admitted({ usageRequested: 'ONE_TIME', ends })).toMatchObject({ ends, purgeDueAt: NOW + HOUR_MS });
+  }
 });
 
 describe('MULTIPLE without a refresh token becomes ONE_TIME, and the reason is kept', () => {
@@ -85,7 +88,8 @@ describe('the end of the whole authorization', () => {
     ['both: the earlier, told', NOW + 10 * DAY_MS, capped, NOW + 10 * DAY_MS],
     ['both: the earlier, the maximum', NOW + 90 * DAY_MS, capped, NOW + 25 * DAY_MS],
     ['a maximum of 0 is one', null, { id: 'payer-1', maxAuthorizationPeriodMs: 0 }, NOW - 5 * DAY_MS],
-  ])('%s', (_, authorizationEndsAt, endpoint, endsAt) => {
-    expect(admitted({ authorizationEndsAt, endpoint, authorizedAt: NOW - 5 * DAY_MS }).endsAt).toBe(endsAt);
+  ])('%s', (_, maxAuthorization, endpoint, wanted) => {
+    const ends = { ...NO_ENDS, maxAuthorization };
+    expect(admitted({ ends, endpoint, authorizedAt: NOW - 5 * DAY_MS }).ends.maxAuthorization).toBe(wanted);
   });
 });

@@ -1,9 +1,12 @@
 import { describe, expect, test } from 'vitest';
+import { NO_ENDS } from '../../src/core/calendar.ts';
 import { decideRefresh } from '../../src/core/decide-refresh.ts';
 import { UNITS } from '../../src/core/limits.ts';
 
 const { HOUR_MS, DAY_MS } = UNITS;
 const NOW = Date.UTC(2026, 6, 1);
+
+const ENDED = (maxAuthorization: number) => ({ ...NO_ENDS, maxAuthorization });
 
 type Case = Parameters<typeof decideRefresh>[0];
 type Change = Partial<Omit<Case, 'tokens'>> & { readonly tokens?: Partial<Case['tokens']> };
@@ -14,7 +17,7 @@ function decide({ tokens, ...rest }: Change = {}) {
     attemptLeftOpen: false,
     rejected: false,
     neededUntil: NOW + 6 * HOUR_MS,
-    endsAt: null,
+    ends: NO_ENDS,
     now: NOW,
     tokens: {
       version: 3,
@@ -59,17 +62,44 @@ describe('every branch', () => {
     ],
     [
       'the end of the authorization, however long its tokens live',
-      { endsAt: NOW },
+      { ends: ENDED(NOW) },
       'dead',
       'max_authorization_reached',
     ],
     [
       'the same, with an attempt left open',
-      { endsAt: NOW, attemptLeftOpen: true },
+      { ends: ENDED(NOW), attemptLeftOpen: true },
       'dead',
       'max_authorization_reached',
     ],
-    ['an end that is still to come', { endsAt: NOW + 1 }, 'use', 'valid_long_enough'],
+    ['the end of the grant', { ends: { ...NO_ENDS, accessGrant: NOW } }, 'dead', 'max_authorization_reached'],
+    ['the end of the consent', { ends: { ...NO_ENDS, consent: NOW } }, 'dead', 'consent_ended'],
+    ['the end of the refresh token alone', { ends: { ...NO_ENDS, refreshToken: NOW } }, 'use', 'valid_long_enough'],
+    [
+      'an access token of a year, whose refresh token would idle for more than a day',
+      { tokens: { accessLifetimeMs: 365 * DAY_MS, accessExpiresAt: NOW + 364 * DAY_MS } },
+      'refresh',
+      'kept_alive',
+    ],
+    [
+      'the same on the day it was granted',
+      { tokens: { accessLifetimeMs: 365 * DAY_MS, accessExpiresAt: NOW + 365 * DAY_MS } },
+      'use',
+      'valid_long_enough',
+    ],
+    [
+      'a refresh token that ends before the run after this one could use it',
+      { tokens: { refreshExpiresAt: NOW + 30 * HOUR_MS - 1 } },
+      'refresh',
+      'kept_alive',
+    ],
+    [
+      'one that ends a day after that run',
+      { tokens: { refreshExpiresAt: NOW + 30 * HOUR_MS } },
+      'use',
+      'valid_long_enough',
+    ],
+    ['an end that is still to come', { ends: ENDED(NOW + 1) }, 'use', 'valid_long_enough'],
     ['no refresh token and a valid access token', { tokens: bare }, 'use', 'valid_and_not_refreshable'],
     [
       'no refresh token and a token that ends before the next run',
@@ -82,13 +112,13 @@ describe('every branch', () => {
     ['both tokens expired', { tokens: { ...gone, ...spent } }, 'dead', 'refresh_expired'],
     [
       'both expired at the end of the authorization',
-      { tokens: { ...gone, ...spent }, endsAt: NOW },
+      { tokens: { ...gone, ...spent }, ends: ENDED(NOW) },
       'dead',
       'max_authorization_reached',
     ],
     [
       'both expired, with the end of the authorization still to come',
-      { tokens: { ...gone, ...spent }, endsAt: NOW + 1 },
+      { tokens: { ...gone, ...spent }, ends: ENDED(NOW + 1) },
       'dead',
       'refresh_expired',
     ],

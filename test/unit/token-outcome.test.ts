@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { NO_ENDS } from '../../src/core/calendar.ts';
 import { Secret } from '../../src/core/secret.ts';
 import {
   deadReasonOf,
@@ -14,6 +15,7 @@ const grant: TokenGrant = {
   accessLifetimeMs: 1,
   refreshEnd: { kind: 'unknown' },
   authorizationEndsInMs: null,
+  accessGrantEndsAt: null,
   patient: null,
   endpoint: null,
 };
@@ -27,6 +29,7 @@ function reply(
 }
 
 const UNSURE = (reason: string) => ({ kind: 'unsure', reason });
+const OUTAGE = { kind: 'outage', reason: 'server_error', maybeSpent: true, retryAfterMs: null };
 
 describe('what a token reply means', () => {
   test.each([
@@ -41,24 +44,36 @@ describe('what a token reply means', () => {
     ['401 invalid_client', reply(401, 'invalid_client'), { kind: 'client_refused' }],
     ['400 invalid_client', reply(400, 'invalid_client'), { kind: 'client_refused' }],
     ['400 unauthorized_client', reply(400, 'unauthorized_client'), { kind: 'client_refused' }],
-    ['400 invalid_request', reply(400, 'invalid_request'), UNSURE('unclear_refusal')],
-    ['401 Boom', reply(401, 'Unauthorized'), UNSURE('unclear_refusal')],
-    ['404 html', reply(404), UNSURE('unclear_refusal')],
+    ['400 invalid_request', reply(400, 'invalid_request'), { kind: 'unclear' }],
+    ['401 Boom', reply(401, 'Unauthorized'), UNSURE('not_oauth')],
+    ['401 invalid_token', reply(401, 'invalid_token'), { kind: 'unclear' }],
+    ['403 access_denied', reply(403, 'access_denied'), { kind: 'unclear' }],
+    ['400 unsupported_grant_type', reply(400, 'unsupported_grant_type'), { kind: 'client_refused' }],
+    ['400 temporarily_unavailable', reply(400, 'temporarily_unavailable'), OUTAGE],
+    ['503 with a hint', reply(503, null, { retryAfterMs: 9_000 }), { ...OUTAGE, retryAfterMs: 9_000 }],
+    ['404 html', reply(404), UNSURE('not_oauth')],
     ['429', reply(429, null, { retryAfterMs: 7_000 }), { kind: 'throttled', retryAfterMs: 7_000 }],
     ['429 whose body says invalid_grant', reply(429, 'invalid_grant'), { kind: 'throttled', retryAfterMs: null }],
-    ['500', reply(500), UNSURE('server_error')],
-    ['500 whose body says invalid_grant', reply(500, 'invalid_grant'), UNSURE('server_error')],
-    ['503 whose body says invalid_client', reply(503, 'invalid_client'), UNSURE('server_error')],
-    ['502 html', reply(502), UNSURE('server_error')],
-    ['a redirect', reply(302), UNSURE('server_error')],
-    ['a pair under a status that is no success', reply(400, null, { grant }), UNSURE('unclear_refusal')],
+    ['500', reply(500), OUTAGE],
+    ['500 whose body says invalid_grant', reply(500, 'invalid_grant'), OUTAGE],
+    ['503 whose body says invalid_client', reply(503, 'invalid_client'), OUTAGE],
+    ['502 html', reply(502), OUTAGE],
+    ['a redirect', reply(302), UNSURE('not_oauth')],
+    ['a pair under a status that is no success', reply(400, null, { grant }), UNSURE('not_oauth')],
   ])('%s', (_, given, wanted) => {
     expect(judgeTokenReply(given)).toEqual(wanted);
   });
 
   test.each(['timeout', 'connection', 'cancelled', 'too_large'] as const)('no reply (%s) leaves it open', (reason) => {
-    expect(judgeTokenReply({ kind: 'no_reply', reason })).toEqual(UNSURE('no_reply'));
-    expect(judgeExchangeReply({ kind: 'no_reply', reason })).toEqual(UNSURE('no_reply'));
+    expect(judgeTokenReply({ kind: 'no_reply', reason, sent: true })).toEqual(UNSURE('no_reply'));
+    expect(judgeExchangeReply({ kind: 'no_reply', reason, sent: true })).toEqual(UNSURE('no_reply'));
+  });
+
+  test('a request that never left has spent nothing, and is no doubt about the token', () => {
+    const unsent = { kind: 'outage', reason: 'not_sent', maybeSpent: false, retryAfterMs: null };
+    for (const reason of ['timeout', 'connection', 'withheld'] as const) {
+      expect(judgeTokenReply({ kind: 'no_reply', reason, sent: false })).toEqual(unsent);
+    }
   });
 
   test('of all statuses only a code of the standard under 4xx ends an authorization or blames the client', () => {
@@ -79,11 +94,11 @@ describe('what the reply to an exchange means', () => {
     ['404', reply(404), { kind: 'refused' }],
     ['410', reply(410), { kind: 'refused' }],
     ['422', reply(422), { kind: 'refused' }],
-    ['401, which speaks of our key', reply(401, 'Unauthorized'), UNSURE('unclear_refusal')],
-    ['403', reply(403), UNSURE('unclear_refusal')],
+    ['401, which speaks of our key', reply(401, 'Unauthorized'), UNSURE('not_oauth')],
+    ['403', reply(403), UNSURE('not_oauth')],
     ['400 invalid_client', reply(400, 'invalid_client'), { kind: 'client_refused' }],
     ['429', reply(429), { kind: 'throttled', retryAfterMs: null }],
-    ['500', reply(500), UNSURE('server_error')],
+    ['500', reply(500), OUTAGE],
     ['200 without a token', reply(200), UNSURE('unusable_body')],
     ['a pair', reply(200, null, { grant }), { kind: 'granted', grant }],
   ])('%s', (_, given, wanted) => {
@@ -96,12 +111,13 @@ describe('why a refused refresh token is dead', () => {
   test.each([
     ['its time was over', false, 1_000, null, 'refresh_expired'],
     ['its time was over, also with an unsure attempt behind it', true, 999, null, 'refresh_expired'],
-    ['the whole authorization is over', true, 999, 1_000, 'max_authorization_reached'],
+    ['the whole authorization is over', true, 1_001, 1_000, 'max_authorization_reached'],
     ['an attempt of ours may have spent it', true, 1_001, 1_001, 'ambiguous_refresh'],
     ['an attempt of ours may have spent one that never ends', true, null, null, 'ambiguous_refresh'],
     ['somebody revoked it', false, 1_001, 1_001, 'revoked'],
     ['somebody revoked one that never ends', false, null, null, 'revoked'],
-  ] as const)('%s', (_, unsureBefore, refreshExpiresAt, endsAt, wanted) => {
-    expect(deadReasonOf({ unsureBefore, now, refreshExpiresAt, endsAt })).toBe(wanted);
+  ] as const)('%s', (_, unsureBefore, refreshToken, maxAuthorization, wanted) => {
+    const ends = { ...NO_ENDS, refreshToken, maxAuthorization };
+    expect(deadReasonOf({ unsureBefore, now, ends })).toBe(wanted);
   });
 });

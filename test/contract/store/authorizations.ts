@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { mayMove, STATES } from '../../../src/core/authorization.ts';
+import { NO_ENDS } from '../../../src/core/calendar.ts';
 import { ACTOR, authorizationOf, forceState, inserted, NOW, newId, taken, tokensOf, type Use } from './samples.ts';
 
 export function authorizationsContract(use: Use): void {
@@ -11,7 +12,7 @@ export function authorizationsContract(use: Use): void {
       await store.insert({ authorization, fingerprint: 'print-1', tokens, actor: 'portal' });
       expect(await store.get(authorization.id)).toStrictEqual(authorization);
       expect(await store.tokens(authorization.id)).toStrictEqual(tokens);
-      expect(await store.fingerprintOf(authorization.id)).toBe('print-1');
+      expect(await store.fingerprintsOf(authorization.id)).toStrictEqual({ current: 'print-1', earlier: [] });
       expect(await store.auditOf(authorization.id)).toStrictEqual([
         {
           at: authorization.acceptedAt,
@@ -28,7 +29,9 @@ export function authorizationsContract(use: Use): void {
       const authorization = authorizationOf(newId(), {
         endpoint: { id: 'bare' },
         cadence: {},
-        endsAt: null,
+        ends: NO_ENDS,
+        nextWarningAt: null,
+        trouble: null,
         periodMs: null,
         nextRunAt: null,
         purgeDueAt: null,
@@ -47,8 +50,9 @@ export function authorizationsContract(use: Use): void {
     test('nothing is known of an id that was never inserted', async () => {
       const { store } = use();
       const id = newId();
-      const found = [store.get(id), store.fingerprintOf(id), store.tokens(id), store.intent(id), store.receipt(id)];
-      expect(await Promise.all(found)).toStrictEqual([null, null, null, null, null]);
+      const found = [store.get(id), store.tokens(id), store.intent(id), store.receipt(id)];
+      expect(await Promise.all(found)).toStrictEqual([null, null, null, null]);
+      expect(await store.fingerprintsOf(id)).toStrictEqual({ current: null, earlier: [] });
     });
 
     test('of 20 concurrent inserts of one id one is inserted, whole, and the others find it', async () => {
@@ -65,7 +69,7 @@ export function authorizationsContract(use: Use): void {
       const winner = tries[results.indexOf('inserted')];
       expect(await store.get(id)).toStrictEqual(winner?.authorization);
       expect(await store.tokens(id)).toStrictEqual(winner?.tokens);
-      expect(await store.fingerprintOf(id)).toBe(winner?.fingerprint);
+      expect((await store.fingerprintsOf(id)).current).toBe(winner?.fingerprint);
       expect(await store.auditOf(id)).toHaveLength(1);
     });
 

@@ -8,6 +8,7 @@ import {
   forceState,
   inserted,
   intentOf,
+  LEASE,
   LONG_LEASE_MS,
   NOW,
   receiptOf,
@@ -21,14 +22,29 @@ type FencedWrite = (store: Store, fence: Fence) => Promise<unknown>;
 /** Every write that names a fence, and what a stale holder would try with it. */
 const WRITES: Readonly<Record<string, FencedWrite>> = {
   update: (store, fence) => store.update({ ...fence, patch: { failedRuns: 99 }, actor: ACTOR }),
-  openIntent: (store, fence) => store.openIntent({ ...fence, intent: intentOf(fence.authorizationId) }),
+  openIntent: (store, fence) => store.openIntent({ ...fence, intent: intentOf(fence.authorizationId), lease: LEASE }),
   parkIntent: async (store, fence) => {
     const attemptId = (await store.intent(fence.authorizationId))?.attemptId ?? 'none';
-    return store.parkIntent({ ...fence, attemptId });
+    return store.parkIntent({ ...fence, attemptId, unsure: true, unclearSince: null });
   },
   closeIntent: (store, fence) => store.closeIntent(fence),
   commitTokens: (store, fence) =>
     store.commitTokens({ ...fence, expectedVersion: 1, tokens: tokensOf(2), patch: { failedRuns: 98 }, actor: ACTOR }),
+  reauthorize: (store, fence) =>
+    store.reauthorize({
+      ...fence,
+      expectedVersion: 1,
+      tokens: tokensOf(2),
+      patch: { state: 'active', stateReason: 'reauthorized' },
+      fingerprint: 'stale',
+      actor: ACTOR,
+    }),
+  warn: (store, fence) =>
+    store.warn({
+      ...fence,
+      event: { at: NOW, source: 'flexpa', reason: 'consent', endsAt: NOW + 1, daysLeft: 1 },
+      nextWarningAt: NOW + 97,
+    }),
   commitRecords: (store, fence) =>
     store.commitRecords({
       ...fence,
@@ -79,7 +95,7 @@ export function fencesContract(use: Use): void {
       const fence = await taken(store, id);
       await forceState(sql, id, state);
       const before = await everythingOf(store, id);
-      for (const name of ['openIntent', 'commitTokens', 'commitRecords']) {
+      for (const name of ['openIntent', 'commitTokens', 'reauthorize', 'warn', 'commitRecords']) {
         expect(await WRITES[name]?.(store, fence)).toBe('superseded');
       }
       expect(await everythingOf(store, id)).toStrictEqual(before);
@@ -120,6 +136,8 @@ function withoutFences(store: Store): Store {
     parkIntent: unfenced(store.parkIntent),
     closeIntent: unfenced(store.closeIntent),
     commitTokens: unfenced(store.commitTokens),
+    reauthorize: unfenced(store.reauthorize),
+    warn: unfenced(store.warn),
     commitRecords: unfenced(store.commitRecords),
     deleteRows: unfenced(store.deleteRows),
     finishPurge: unfenced(store.finishPurge),

@@ -7,16 +7,6 @@ export function operationsContract(use: Use): void {
       await expect(use().store.ping()).resolves.toBeUndefined();
     });
 
-    test('a source is suspended once, however often it is told, and resumed', async () => {
-      const { store } = use();
-      for (const at of [NOW, NOW + 1]) await store.suspendSource({ source: 'flexpa', at });
-      await store.suspendSource({ source: 'acme', at: NOW });
-      expect(await store.suspendedSources()).toStrictEqual(['acme', 'flexpa']);
-      await store.resumeSource('flexpa');
-      await store.resumeSource('never-heard-of');
-      expect(await store.suspendedSources()).toStrictEqual(['acme']);
-    });
-
     test('audit entries come back in the order they were made', async () => {
       const { store } = use();
       const authorizationId = newId();

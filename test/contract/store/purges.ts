@@ -29,8 +29,8 @@ export function purgesContract(use: Use): void {
         expect(await sql(`select 1 from perennial.${table} where authorization_id = $1`, [id])).toStrictEqual([]);
       }
       const { name: _gone, ...endpoint } = authorizationOf(id).endpoint;
-      expect(await store.get(id)).toStrictEqual({ ...before, endpoint, lastError: null });
-      expect(await store.fingerprintOf(id)).toBeNull();
+      expect(await store.get(id)).toStrictEqual({ ...before, endpoint, lastError: null, trouble: null });
+      expect(await store.fingerprintsOf(id)).toStrictEqual({ current: null, earlier: [] });
       expect(await everythingOf(store, other)).toStrictEqual(untouched);
     });
 

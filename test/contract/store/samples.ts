@@ -16,6 +16,8 @@ export type Use = () => OpenedStore;
 
 export const ACTOR = 'contract';
 export const LONG_LEASE_MS = 60_000;
+/** The lease that an intent renews. */
+export const LEASE = { owner: ACTOR, leaseMs: LONG_LEASE_MS } as const;
 export const NOW = 1_800_000_000_000.25;
 
 export function newId(): string {
@@ -42,7 +44,9 @@ export function authorizationOf(id: string, differences: Partial<Authorization> 
     stateReason: 'accepted',
     acceptedAt: NOW + 0.5,
     authorizedAt: NOW + 1,
-    endsAt: NOW + 2,
+    ends: { refreshToken: NOW + 20, maxAuthorization: NOW + 21, accessGrant: NOW + 22, consent: NOW + 23 },
+    nextWarningAt: NOW + 24,
+    trouble: { kind: 'outage', since: NOW + 25 },
     periodMs: 86_400_000.5,
     nextRunAt: NOW + 3,
     purgeDueAt: NOW + 4,
@@ -78,6 +82,7 @@ export function intentOf(authorizationId: string, differences: Partial<Intent> =
     startedAt: NOW + 0.75,
     unsure: false,
     parked: false,
+    unclearSince: null,
     ...differences,
   };
 }
@@ -122,7 +127,7 @@ export async function filled(store: Store, fence: Fence): Promise<void> {
       'committed',
     );
   }
-  expect(await store.openIntent({ ...fence, intent: intentOf(authorizationId) })).toBe('committed');
+  expect(await store.openIntent({ ...fence, intent: intentOf(authorizationId), lease: LEASE })).toBe('committed');
 }
 
 /** All that the store says about an authorization, to see whether a write that lost has left a trace. */
@@ -131,7 +136,10 @@ export async function everythingOf(store: Store, authorizationId: string): Promi
   const packIds = manifests.flatMap(({ key }) => [`${key}-1`, `${key}-2`, `${key}-stale`]);
   return {
     authorization: await store.get(authorizationId),
-    fingerprint: await store.fingerprintOf(authorizationId),
+    fingerprints: await store.fingerprintsOf(authorizationId),
+    events: (await store.events({ after: 0, limit: 10_000 })).filter(
+      (event) => event.authorizationId === authorizationId,
+    ),
     tokens: await store.tokens(authorizationId),
     intent: await store.intent(authorizationId),
     manifests,

@@ -6,11 +6,16 @@ import {
   expireLease,
   inserted,
   intentOf,
+  LEASE,
   LONG_LEASE_MS,
+  NOW,
   taken,
   tokensOf,
   type Use,
 } from './samples.ts';
+
+/** What is known of a token that was sent and refused without a reason. */
+const DOUBT = { unsure: true, unclearSince: NOW + 0.5 } as const;
 
 export function tokensContract(use: Use): void {
   describe('tokens', () => {
@@ -18,7 +23,7 @@ export function tokensContract(use: Use): void {
       const { store } = use();
       const id = await inserted(store, { state: 'pending' });
       const fence = await taken(store, id);
-      await store.openIntent({ ...fence, intent: intentOf(id, { kind: 'exchange' }) });
+      await store.openIntent({ ...fence, intent: intentOf(id, { kind: 'exchange' }), lease: LEASE });
       const tokens = tokensOf(2);
       const patch = { state: 'active', stateReason: 'exchanged', periodMs: 5 } as const;
       expect(await store.commitTokens({ ...fence, expectedVersion: 1, tokens, patch, actor: ACTOR })).toBe('committed');
@@ -41,7 +46,7 @@ export function tokensContract(use: Use): void {
       const { store } = use();
       const id = await inserted(store);
       const fence = await taken(store, id);
-      await store.openIntent({ ...fence, intent: intentOf(id) });
+      await store.openIntent({ ...fence, intent: intentOf(id), lease: LEASE });
       const before = await everythingOf(store, id);
       const patch = { state: 'suspended', stateReason: 'paused_by_operator' } as const;
       const value = { ...fence, expectedVersion: 7, tokens: tokensOf(8), patch, actor: ACTOR };
@@ -86,11 +91,20 @@ function intentsContract(use: Use): void {
       const first = intentOf(id);
       const second = intentOf(id, { kind: 'exchange', tokenVersion: 4, unsure: true, parked: true });
       for (const intent of [first, second]) {
-        expect(await store.openIntent({ ...fence, intent })).toBe('committed');
+        expect(await store.openIntent({ ...fence, intent, lease: LEASE })).toBe('committed');
         expect(await store.intent(id)).toStrictEqual(intent);
       }
       expect(await store.closeIntent(fence)).toBe('committed');
       expect(await store.intent(id)).toBeNull();
+    });
+
+    test('an intent renews the lease under which it is written: the whole lease lies before the request', async () => {
+      const { store, sql } = use();
+      const id = await inserted(store);
+      const fence = await taken(store, id);
+      await expireLease(sql, id);
+      expect(await store.openIntent({ ...fence, intent: intentOf(id), lease: LEASE })).toBe('committed');
+      expect(await store.takeLease({ authorizationId: id, owner: 'another', leaseMs: LONG_LEASE_MS })).toBeNull();
     });
 
     test('parking marks the named attempt and no other', async () => {
@@ -98,11 +112,11 @@ function intentsContract(use: Use): void {
       const id = await inserted(store);
       const fence = await taken(store, id);
       const intent = intentOf(id);
-      await store.openIntent({ ...fence, intent });
-      expect(await store.parkIntent({ ...fence, attemptId: 'another' })).toBe('committed');
+      await store.openIntent({ ...fence, intent, lease: LEASE });
+      expect(await store.parkIntent({ ...fence, attemptId: 'another', ...DOUBT })).toBe('committed');
       expect(await store.intent(id)).toStrictEqual(intent);
-      expect(await store.parkIntent({ ...fence, attemptId: intent.attemptId })).toBe('committed');
-      expect(await store.intent(id)).toStrictEqual({ ...intent, unsure: true, parked: true });
+      expect(await store.parkIntent({ ...fence, attemptId: intent.attemptId, ...DOUBT })).toBe('committed');
+      expect(await store.intent(id)).toStrictEqual({ ...intent, ...DOUBT, parked: true });
     });
 
     test('orphans are the open intents whose lease is over, released or was never there; not the parked ones', async () => {
@@ -110,7 +124,7 @@ function intentsContract(use: Use): void {
       const open = async (parked: boolean) => {
         const id = await inserted(store);
         const fence = await taken(store, id);
-        await store.openIntent({ ...fence, intent: intentOf(id, { parked }) });
+        await store.openIntent({ ...fence, intent: intentOf(id, { parked }), lease: LEASE });
         return { id, fence };
       };
       const [held, over, released, unleased, parked] = [

@@ -151,7 +151,7 @@ export async function expectNothingLeft({ system }: Stage, id: string): Promise<
   expect(await context.store.intent(id)).toBeNull();
   expect(await context.store.manifests(id)).toEqual([]);
   expect(await context.store.changes({ authorizationId: id, after: 0, limit: 1 })).toEqual([]);
-  expect(await context.store.fingerprintOf(id)).toBeNull();
+  expect((await context.store.fingerprintsOf(id)).current).toBeNull();
   expect(await context.queue.isScheduled(id)).toBe(false);
   await until(
     `no job of ${id} is left`,

@@ -97,8 +97,13 @@ export function neverLosesATokenSilently(stage: () => Stage): void {
       startedAt: 0,
       unsure: false,
       parked: false,
+      unclearSince: null,
     } as const;
-    await store.openIntent({ ...fence, intent: { authorizationId: id, ...attempt } });
+    await store.openIntent({
+      ...fence,
+      intent: { authorizationId: id, ...attempt },
+      lease: { owner, leaseMs: HOUR_MS },
+    });
     await store.releaseLease({ ...fence, owner });
     await until(
       'no intent is left',
@@ -205,8 +210,8 @@ export function neverLosesATokenSilently(stage: () => Stage): void {
     await system.accept(requestOf(other, { id: 'refuses-nobody', ...nearlyOver(world) }));
     await until(
       'the source is suspended',
-      () => system.context.store.suspendedSources(),
-      (all) => all.includes(source),
+      () => system.context.store.sourceStates(),
+      (all) => all.some((state) => state.source === source && state.condition === 'suspended'),
     );
     for (const id of ids) {
       expect(await system.reaches(id, 'waits', ({ lastError }) => lastError === 'source_refused_us')).toMatchObject({
@@ -220,10 +225,14 @@ export function neverLosesATokenSilently(stage: () => Stage): void {
       state: 'active',
     });
     for (const link of [...links, pending]) await world.turn(link.authorizationId, { invalidClient: false });
-    await system.context.store.resumeSource(source);
+    await system.context.store.probeSources();
     for (const id of [...ids, 'refuses-us-pending']) {
-      const view = await system.reaches(id, 'pulled', ({ lastPull }) => lastPull?.result === 'complete');
-      expect(view).toMatchObject({ state: 'active', failedRuns: 0, lastError: null });
+      const view = await system.reaches(
+        id,
+        'refreshed and pulled',
+        ({ lastPull, lastError }) => lastPull?.result === 'complete' && lastError === null,
+      );
+      expect(view).toMatchObject({ state: 'active', failedRuns: 0, trouble: null });
     }
   });
 }

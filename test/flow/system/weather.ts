@@ -57,14 +57,18 @@ export function waitsForTheSource(stage: () => Stage): void {
         states.add(state);
         return failedRuns >= 2;
       });
-      expect(await system.status(id)).toMatchObject({ lastError: 'upstream_unavailable' });
+      const unsure = kind === 'not-json';
+      expect(await system.status(id)).toMatchObject({
+        lastError: unsure ? 'refresh_unsure' : 'upstream_unavailable',
+        trouble: { kind: unsure ? 'unsure' : 'outage' },
+      });
       await world.turn(link.authorizationId, { tokenOutage: 'none' });
-      await system.reaches(id, 'pulled', ({ state, lastPull }) => {
+      await system.reaches(id, 'refreshed and pulled', ({ state, lastPull, trouble }) => {
         states.add(state);
-        return lastPull?.result === 'complete';
+        return lastPull?.result === 'complete' && trouble === null;
       });
       expect([...states]).toEqual(['active']);
-      expect(await system.status(id)).toMatchObject({ failedRuns: 0, lastError: null });
+      expect(await system.status(id)).toMatchObject({ failedRuns: 0, lastError: null, trouble: null });
       expect(await world.row(link.authorizationId)).toMatchObject({ refreshes: 1, reusedRefreshTokens: 0 });
     },
   );
