@@ -5,12 +5,12 @@ import type { Source } from '../../src/core/ports/upstream.ts';
 import { Secret } from '../../src/core/secret.ts';
 import type { TokenGrant, TokenReply } from '../../src/core/token-outcome.ts';
 import { DAY_MS, newLink, type Start, setKnobs, start } from '../sandbox/support.ts';
-import { clockAt, configOf, openHttp, textOf } from './raw-server.ts';
+import { clockAt, exchange, flexpaConfigOf, openHttps, spend, textOf } from './raw-server.ts';
 
 const signal = new AbortController().signal;
 
 function sourceOf(sandbox: Start, change: object = {}): Source {
-  const config = configOf({
+  const config = flexpaConfigOf({
     baseUrl: sandbox.url,
     publishableKey: 'pk_test_sandbox',
     secretKey: 'sk_test_sandbox',
@@ -19,7 +19,7 @@ function sourceOf(sandbox: Start, change: object = {}): Source {
   return createFlexpaSource({
     name: 'flexpa',
     config,
-    http: { tokens: openHttp(), pages: openHttp() },
+    http: openHttps(),
     clock: clockAt(sandbox.now),
   });
 }
@@ -31,7 +31,7 @@ function grantOf(reply: TokenReply): TokenGrant {
 
 async function exchanged(sandbox: Start, source: Source, link: Record<string, unknown> = {}) {
   const { publicToken } = await newLink(sandbox.url, link);
-  const grant = grantOf(await source.exchange({ publicToken: new Secret(publicToken), signal }));
+  const grant = grantOf(await exchange(source, new Secret(publicToken)));
   return { grant, publicToken, patientId: (grant.patient ?? '').replace('Patient/', '') };
 }
 
@@ -48,7 +48,7 @@ describe('a flexpa source and the sandbox', () => {
       authorizationEndsInMs: null,
     });
     expect(grant.refreshToken).not.toBeNull();
-    const again = await source.exchange({ publicToken: new Secret(publicToken), signal });
+    const again = await exchange(source, new Secret(publicToken));
     expect(again).toMatchObject({ kind: 'reply', status: 400, grant: null });
   });
 
@@ -67,10 +67,10 @@ describe('a flexpa source and the sandbox', () => {
     const source = sourceOf(sandbox);
     const { grant } = await exchanged(sandbox, source);
     const refreshToken = grant.refreshToken ?? new Secret('');
-    const next = grantOf(await source.refresh({ refreshToken, signal }));
+    const next = grantOf(await source.refresh({ refreshToken, ...spend }));
     expect(next.accessToken.reveal()).not.toBe(grant.accessToken.reveal());
     expect(next.refreshToken?.reveal()).not.toBe(refreshToken.reveal());
-    const again = await source.refresh({ refreshToken, signal });
+    const again = await source.refresh({ refreshToken, ...spend });
     expect(again).toMatchObject({ kind: 'reply', status: 400, oauthCode: 'invalid_grant', grant: null });
   });
 
@@ -81,7 +81,7 @@ describe('a flexpa source and the sandbox', () => {
     const source = sourceOf(sandbox, { tokenUrl: `${sandbox.url}/oauth/token` });
     const { grant } = await exchanged(sandbox, source);
     expect(grant).toMatchObject({ patient: null, endpoint: null, refreshEnd: { kind: 'unknown' } });
-    const next = grantOf(await source.refresh({ refreshToken: grant.refreshToken ?? new Secret(''), signal }));
+    const next = grantOf(await source.refresh({ refreshToken: grant.refreshToken ?? new Secret(''), ...spend }));
     expect(next.refreshToken).toBeNull();
   });
 
@@ -89,7 +89,7 @@ describe('a flexpa source and the sandbox', () => {
     const sandbox = await start();
     const { grant } = await exchanged(sandbox, sourceOf(sandbox));
     const source = sourceOf(sandbox, { secretKey: 'sk_test_other' });
-    const reply = await source.refresh({ refreshToken: grant.refreshToken ?? new Secret(''), signal });
+    const reply = await source.refresh({ refreshToken: grant.refreshToken ?? new Secret(''), ...spend });
     expect(reply).toMatchObject({ kind: 'reply', status: 401, oauthCode: 'invalid_client' });
   });
 
@@ -103,7 +103,7 @@ describe('a flexpa source and the sandbox', () => {
     const source = sourceOf(sandbox);
     const { grant } = await exchanged(sandbox, source);
     await setKnobs(sandbox.url, { global: { tokenOutage } });
-    const reply = await source.refresh({ refreshToken: grant.refreshToken ?? new Secret(''), signal });
+    const reply = await source.refresh({ refreshToken: grant.refreshToken ?? new Secret(''), ...spend });
     expect(reply).toMatchObject({ kind: 'reply', ...wanted });
   });
 
@@ -112,8 +112,8 @@ describe('a flexpa source and the sandbox', () => {
     const source = sourceOf(sandbox);
     const { grant } = await exchanged(sandbox, source);
     await setKnobs(sandbox.url, { global: { lostReplies: 1 } });
-    const reply = await source.refresh({ refreshToken: grant.refreshToken ?? new Secret(''), signal });
-    expect(reply).toEqual({ kind: 'no_reply', reason: 'connection' });
+    const reply = await source.refresh({ refreshToken: grant.refreshToken ?? new Secret(''), ...spend });
+    expect(reply).toEqual({ kind: 'no_reply', reason: 'connection', sent: true });
   });
 
   test.each(['401', '200'] as const)(
@@ -122,7 +122,7 @@ describe('a flexpa source and the sandbox', () => {
       const sandbox = await start({ knobs: { expiredIntrospect } });
       const source = sourceOf(sandbox);
       const { grant } = await exchanged(sandbox, source);
-      const introspect = () => source.introspect({ accessToken: grant.accessToken, signal });
+      const introspect = () => source.introspect({ token: grant.accessToken, of: 'access_token', signal });
       expect(await introspect()).toEqual({ kind: 'active', expiresAt: sandbox.now() + DAY_MS });
       sandbox.advance(DAY_MS);
       expect(await introspect()).toEqual({ kind: 'inactive' });
@@ -134,11 +134,11 @@ describe('a flexpa source and the sandbox', () => {
     const source = sourceOf(sandbox);
     const { grant, patientId } = await exchanged(sandbox, source);
     const { accessToken } = grant;
-    expect(await source.revoke({ accessToken, signal })).toBe('revoked');
-    expect(await source.introspect({ accessToken, signal })).toEqual({ kind: 'inactive' });
+    expect(await source.revoke({ accessToken, refreshToken: null, signal })).toBe('revoked');
+    expect(await source.introspect({ token: accessToken, of: 'access_token', signal })).toEqual({ kind: 'inactive' });
     const url = `${source.fhirBaseUrl}/Patient/${patientId}/$everything`;
     expect(await source.fetchPage({ url, accessToken, signal })).toEqual({ kind: 'token_rejected' });
-    expect(await source.revoke({ accessToken, signal })).toBe('unconfirmed');
+    expect(await source.revoke({ accessToken, refreshToken: null, signal })).toBe('unconfirmed');
   });
 
   test.each([false, true])('$everything is a page whose resources can be cut out (gzip: %s)', async (gzip) => {

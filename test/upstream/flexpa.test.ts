@@ -5,7 +5,17 @@ import { createFlexpaSource } from '../../src/adapters/upstream/flexpa.ts';
 import { createSources } from '../../src/adapters/upstream/sources.ts';
 import type { Source } from '../../src/core/ports/upstream.ts';
 import { Secret } from '../../src/core/secret.ts';
-import { type Answer, answering, clockAt, configOf, openHttp, rawServer, textOf } from './raw-server.ts';
+import {
+  type Answer,
+  answering,
+  clockAt,
+  exchange,
+  flexpaConfigOf,
+  openHttps,
+  rawServer,
+  spend,
+  textOf,
+} from './raw-server.ts';
 
 const NOW = Date.UTC(2026, 6, 1);
 const PUBLIC = new Secret('canary-public-4e2b');
@@ -16,7 +26,7 @@ const signal = new AbortController().signal;
 const JSON_HEADERS = { 'content-type': 'application/json' };
 
 function sourceAt(baseUrl: string, change: object = {}): Source {
-  const config = configOf({
+  const config = flexpaConfigOf({
     baseUrl,
     publishableKey: 'pk_test_1',
     secretKey: SECRET_KEY,
@@ -25,16 +35,16 @@ function sourceAt(baseUrl: string, change: object = {}): Source {
   return createFlexpaSource({
     name: 'flexpa',
     config,
-    http: { tokens: openHttp(), pages: openHttp() },
+    http: openHttps(),
     clock: clockAt(() => NOW),
   });
 }
 
 const calls: readonly [string, (source: Source, url: string) => Promise<unknown>][] = [
-  ['exchange', (source) => source.exchange({ publicToken: PUBLIC, signal })],
-  ['refresh', (source) => source.refresh({ refreshToken: REFRESH, signal })],
-  ['introspect', (source) => source.introspect({ accessToken: ACCESS, signal })],
-  ['revoke', (source) => source.revoke({ accessToken: ACCESS, signal })],
+  ['exchange', (source) => exchange(source, PUBLIC)],
+  ['refresh', (source) => source.refresh({ refreshToken: REFRESH, ...spend })],
+  ['introspect', (source) => source.introspect({ token: ACCESS, of: 'access_token', signal })],
+  ['revoke', (source) => source.revoke({ accessToken: ACCESS, refreshToken: null, signal })],
   [
     'fetchPage',
     (source, url) => source.fetchPage({ url: `${url}/fhir/Patient/1/$everything`, accessToken: ACCESS, signal }),
@@ -59,7 +69,7 @@ describe('the wire, as the contract has it', () => {
   }
 
   test('exchange: the public token and the secret key in a JSON body, and no Authorization', async () => {
-    const { line, headers, body } = await sent((source) => source.exchange({ publicToken: PUBLIC, signal }));
+    const { line, headers, body } = await sent((source) => exchange(source, PUBLIC));
     expect(line).toBe('POST /link/exchange HTTP/1.1');
     expect(headers.get('content-type')).toBe('application/json');
     expect(headers.has('authorization')).toBe(false);
@@ -67,7 +77,7 @@ describe('the wire, as the contract has it', () => {
   });
 
   test('refresh: a form with Basic authentication, and the token in it escaped', async () => {
-    const { line, headers, body } = await sent((source) => source.refresh({ refreshToken: REFRESH, signal }));
+    const { line, headers, body } = await sent((source) => source.refresh({ refreshToken: REFRESH, ...spend }));
     expect(line).toBe('POST /link/token HTTP/1.1');
     expect(headers.get('content-type')).toBe('application/x-www-form-urlencoded');
     expect(headers.get('authorization')).toBe(`Basic ${Buffer.from(`pk_test_1:${SECRET_KEY}`).toString('base64')}`);
@@ -79,7 +89,9 @@ describe('the wire, as the contract has it', () => {
   });
 
   test('introspect: the token itself as bearer, and nothing else', async () => {
-    const { line, headers, body } = await sent((source) => source.introspect({ accessToken: ACCESS, signal }));
+    const { line, headers, body } = await sent((source) =>
+      source.introspect({ token: ACCESS, of: 'access_token', signal }),
+    );
     expect([line, headers.get('authorization'), body]).toEqual([
       'GET /link/introspect HTTP/1.1',
       `Bearer ${ACCESS.reveal()}`,
@@ -88,7 +100,9 @@ describe('the wire, as the contract has it', () => {
   });
 
   test('revoke: the token as bearer, the secret key in a JSON body', async () => {
-    const { line, headers, body } = await sent((source) => source.revoke({ accessToken: ACCESS, signal }));
+    const { line, headers, body } = await sent((source) =>
+      source.revoke({ accessToken: ACCESS, refreshToken: null, signal }),
+    );
     expect([line, headers.get('authorization')]).toEqual(['POST /link/revoke HTTP/1.1', `Bearer ${ACCESS.reveal()}`]);
     expect(JSON.parse(body)).toEqual({ secret_key: SECRET_KEY });
   });
@@ -146,13 +160,13 @@ describe('introspection', () => {
     ['an exp that is no number', 200, { exp: 'soon' }, { kind: 'unknown' }],
   ])('%s', async (_, status, body, wanted) => {
     const { url } = await rawServer(answering(status, JSON_HEADERS, JSON.stringify(body)));
-    expect(await sourceAt(url).introspect({ accessToken: ACCESS, signal })).toEqual(wanted);
+    expect(await sourceAt(url).introspect({ token: ACCESS, of: 'access_token', signal })).toEqual(wanted);
   });
 
   test('html under 200, and no answer at all, tell nothing', async () => {
     const { url } = await rawServer(answering(200, {}, '<html>'));
-    expect(await sourceAt(url).introspect({ accessToken: ACCESS, signal })).toEqual({ kind: 'unknown' });
-    expect(await sourceAt('http://127.0.0.1:1').introspect({ accessToken: ACCESS, signal })).toEqual({
+    expect(await sourceAt(url).introspect({ token: ACCESS, of: 'access_token', signal })).toEqual({ kind: 'unknown' });
+    expect(await sourceAt('http://127.0.0.1:1').introspect({ token: ACCESS, of: 'access_token', signal })).toEqual({
       kind: 'unknown',
     });
   });
@@ -166,7 +180,7 @@ test.each([
   [500, 'unconfirmed'],
 ])('a revocation answered %i is %s', async (status, wanted) => {
   const { url } = await rawServer(answering(status, {}, ''));
-  expect(await sourceAt(url).revoke({ accessToken: ACCESS, signal })).toBe(wanted);
+  expect(await sourceAt(url).revoke({ accessToken: ACCESS, refreshToken: null, signal })).toBe(wanted);
 });
 
 describe('whatever the upstream does', () => {
@@ -212,10 +226,10 @@ describe('whatever the upstream does', () => {
       const source = sourceAt(url);
       const accessToken = new Secret(odd);
       const page = await source.fetchPage({ url, accessToken, signal });
-      const introspection = await source.introspect({ accessToken, signal });
+      const introspection = await source.introspect({ token: accessToken, of: 'access_token', signal });
       expect(page).toEqual({ kind: 'unavailable', reason: 'connection' });
       expect(introspection).toEqual({ kind: 'unknown' });
-      expect(await source.revoke({ accessToken, signal })).toBe('unconfirmed');
+      expect(await source.revoke({ accessToken, refreshToken: null, signal })).toBe('unconfirmed');
       expect(requests).toEqual([]);
     },
   );
@@ -225,16 +239,21 @@ describe('whatever the upstream does', () => {
     const source = sourceAt(url);
     const page = await source.fetchPage({ url, accessToken: ACCESS, signal });
     expect(page).toEqual({ kind: 'unavailable', reason: 'cut_short' });
-    expect(await source.refresh({ refreshToken: REFRESH, signal })).toEqual({ kind: 'no_reply', reason: 'connection' });
+    expect(await source.refresh({ refreshToken: REFRESH, ...spend })).toEqual({
+      kind: 'no_reply',
+      reason: 'connection',
+      sent: true,
+    });
   });
 
   test('a token reply of 300 kB is not read to its end', async () => {
     const { url } = await rawServer(
       answering(200, JSON_HEADERS, JSON.stringify({ access_token: 'x'.repeat(300_000) })),
     );
-    expect(await sourceAt(url).refresh({ refreshToken: REFRESH, signal })).toEqual({
+    expect(await sourceAt(url).refresh({ refreshToken: REFRESH, ...spend })).toEqual({
       kind: 'no_reply',
       reason: 'too_large',
+      sent: true,
     });
   });
 
@@ -242,9 +261,10 @@ describe('whatever the upstream does', () => {
     const { url } = await rawServer(() => {});
     const source = sourceAt(url);
     const aborted = AbortSignal.abort(new Error('canary'));
-    expect(await source.refresh({ refreshToken: REFRESH, signal: aborted })).toEqual({
+    expect(await source.refresh({ refreshToken: REFRESH, signal: aborted, mayStillSend: () => true })).toEqual({
       kind: 'no_reply',
       reason: 'cancelled',
+      sent: false,
     });
     const page = await source.fetchPage({ url, accessToken: ACCESS, signal: aborted });
     expect(page).toEqual({ kind: 'unavailable', reason: 'cancelled' });
@@ -260,7 +280,7 @@ describe('whatever the upstream does', () => {
 });
 
 test('the configured sources are found by their names and close their connections', async () => {
-  const config = configOf({ publishableKey: 'pk', secretKey: 'sk' });
+  const config = flexpaConfigOf({ publishableKey: 'pk', secretKey: 'sk' });
   const sources = createSources({ config: { one: config, two: config }, clock: clockAt(() => NOW) });
   expect(sources.names()).toEqual(['one', 'two']);
   expect([sources.get('two')?.name, sources.get('three'), sources.get('constructor')]).toEqual([

@@ -6,7 +6,7 @@ import { type Answer, answering, openHttp, rawServer, sendTo, textOf, whole } fr
 
 const PAGE = JSON.stringify({ resourceType: 'Bundle', entry: Array.from({ length: 2_000 }, (_, id) => ({ id })) });
 const GZIP = gzipSync(PAGE);
-const none = (reason: string) => ({ kind: 'none', reason });
+const none = (reason: string, sent = true) => ({ kind: 'none', reason, sent });
 
 describe('a whole body', () => {
   test.each([
@@ -207,7 +207,7 @@ describe('bounds', () => {
   test('a request that is cancelled ends at once, before, on its way and in mid-body', async () => {
     const http = openHttp();
     const silent = await rawServer(() => {});
-    expect(await sendTo(http, silent.url, { signal: AbortSignal.abort() })).toEqual(none('cancelled'));
+    expect(await sendTo(http, silent.url, { signal: AbortSignal.abort() })).toEqual(none('cancelled', false));
     expect(silent.requests).toEqual([]);
     const half = await rawServer((socket) => void socket.write(whole(200, { 'content-length': '99' }, 'half')));
     for (const { url } of [silent, half]) {
@@ -227,8 +227,8 @@ describe('bounds', () => {
     const port = typeof address === 'object' && address !== null ? address.port : 0;
     await new Promise((resolve) => server.close(resolve));
     const http = openHttp();
-    expect(await sendTo(http, `http://127.0.0.1:${port}`)).toEqual(none('connection'));
-    expect(await sendTo(http, 'not a url')).toEqual(none('connection'));
+    expect(await sendTo(http, `http://127.0.0.1:${port}`)).toEqual(none('connection', false));
+    expect(await sendTo(http, 'not a url')).toEqual(none('connection', false));
   });
 });
 

@@ -39,13 +39,15 @@ describe('what a FHIR endpoint answered', () => {
     ['429 with an empty body', 429, '', {}, { kind: 'throttled', retryAfterMs: null }],
     ['422 of a failed sync', 422, outcome('processing'), {}, { kind: 'sync_failed' }],
     ['422 of anything else', 422, outcome('invalid'), {}, { kind: 'type_refused' }],
+    ['400 of a server that wants other parameters', 400, outcome('invalid'), {}, { kind: 'type_refused' }],
     ['401 Boom', 401, boom, {}, { kind: 'token_rejected' }],
     ['401 OperationOutcome', 401, outcome('login'), {}, { kind: 'token_rejected' }],
     ['401 html', 401, html, {}, { kind: 'token_rejected' }],
     ['403', 403, outcome('forbidden'), {}, { kind: 'type_refused' }],
-    ['404', 404, outcome('not-supported'), {}, { kind: 'type_refused' }],
-    ['410', 410, '', {}, { kind: 'type_refused' }],
-    ['400', 400, outcome('invalid'), {}, { kind: 'unavailable', reason: 'unexpected' }],
+    ['404', 404, outcome('not-supported'), {}, { kind: 'not_found' }],
+    ['404 of an ended grant, in plain words', 404, 'canary', {}, { kind: 'not_found' }],
+    ['410', 410, '', {}, { kind: 'not_found' }],
+    ['400 of a gateway', 400, html, {}, { kind: 'unavailable', reason: 'unexpected' }],
     ['406', 406, '', {}, { kind: 'unavailable', reason: 'unexpected' }],
     ['500', 500, outcome('exception'), {}, { kind: 'unavailable', reason: 'server_error' }],
     ['502 html', 502, html, {}, { kind: 'unavailable', reason: 'server_error' }],
@@ -64,6 +66,14 @@ describe('what a FHIR endpoint answered', () => {
   });
 
   test.each(['timeout', 'connection', 'cut_short', 'too_large', 'cancelled'] as const)('no answer: %s', (reason) => {
-    expect(readPageReply({ http: { kind: 'none', reason }, now: 0 })).toEqual({ kind: 'unavailable', reason });
+    expect(readPageReply({ http: { kind: 'none', reason, sent: true }, now: 0 })).toEqual({
+      kind: 'unavailable',
+      reason,
+    });
+  });
+
+  test('a request that was withheld is cancelled', () => {
+    const reply = readPageReply({ http: { kind: 'none', reason: 'withheld', sent: false }, now: 0 });
+    expect(reply).toEqual({ kind: 'unavailable', reason: 'cancelled' });
   });
 });

@@ -2,8 +2,15 @@ import { once } from 'node:events';
 import { createServer, type Socket } from 'node:net';
 import { afterEach } from 'vitest';
 import { createHttp, type Http, type HttpReply, type HttpRequest } from '../../src/adapters/upstream/http.ts';
-import { type FlexpaSourceConfig, sourcesSchema } from '../../src/adapters/upstream/source-config.ts';
+import {
+  type FlexpaSourceConfig,
+  type SmartSourceConfig,
+  sourcesSchema,
+} from '../../src/adapters/upstream/source-config.ts';
 import type { Clock } from '../../src/core/ports/clock.ts';
+import type { Source, SpendOptions } from '../../src/core/ports/upstream.ts';
+import type { Secret } from '../../src/core/secret.ts';
+import type { TokenReply } from '../../src/core/token-outcome.ts';
 
 const open: (() => Promise<void>)[] = [];
 
@@ -63,11 +70,24 @@ export const answering =
     socket.write(whole(status, headers, body));
   };
 
-/** The adapter's agent; closed after the test. */
-export function openHttp(): Http {
-  const http = createHttp();
+/** An agent of the adapter's, for pages unless said otherwise; closed after the test. */
+export function openHttp({ reuseConnections = true }: { readonly reuseConnections?: boolean } = {}): Http {
+  const http = createHttp({ reuseConnections });
   open.push(http.close);
   return http;
+}
+
+/** The two agents that a source is given. */
+export function openHttps(): { readonly tokens: Http; readonly pages: Http } {
+  return { tokens: openHttp({ reuseConnections: false }), pages: openHttp() };
+}
+
+/** A spending call that nothing ends and nobody withholds. */
+export const spend: SpendOptions = { signal: new AbortController().signal, mayStillSend: () => true };
+
+export async function exchange(source: Source, publicToken: Secret): Promise<TokenReply> {
+  if (source.exchange === null) throw new Error('takes no public token');
+  return source.exchange({ publicToken, ...spend });
 }
 
 export function sendTo(http: Http, url: string, change: Partial<HttpRequest> = {}): Promise<HttpReply> {
@@ -90,15 +110,26 @@ export function clockAt(now: () => number): Clock {
     toWall: (instant) => instant,
     fromWall: (wallMs) => wallMs,
     toWallMs: (durationMs) => durationMs,
+    stopwatch: () => {
+      const began = now();
+      return () => now() - began;
+    },
     sleep: async () => {},
   };
 }
 
 export const textOf = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
 
-/** A source's settings as they come out of a file. */
-export function configOf(settings: object): FlexpaSourceConfig {
+/** A Flexpa source's settings as they come out of a file. */
+export function flexpaConfigOf(settings: object): FlexpaSourceConfig {
   const { flexpa } = sourcesSchema.parse({ flexpa: { kind: 'flexpa', ...settings } });
-  if (flexpa === undefined) throw new Error('no source');
+  if (flexpa?.kind !== 'flexpa') throw new Error('no source');
   return flexpa;
+}
+
+/** A SMART source's settings as they come out of a file. */
+export function smartConfigOf(settings: object): SmartSourceConfig {
+  const { smart } = sourcesSchema.parse({ smart: { kind: 'smart', ...settings } });
+  if (smart?.kind !== 'smart') throw new Error('no source');
+  return smart;
 }

@@ -122,6 +122,39 @@ describe('lifetimes', () => {
   });
 });
 
+describe("the end of the patient's grant itself", () => {
+  const AT = Date.UTC(2025, 8, 5, 19, 17, 53);
+  test.each([
+    ['as Blue Button writes it', '2025-09-05 19:17:53Z', AT],
+    ['as ISO has it', '2025-09-05T19:17:53Z', AT],
+    ['with a fraction', '2025-09-05 19:17:53.250Z', AT + 250],
+    ['in another zone', '2025-09-05T21:17:53+02:00', AT],
+    ['empty, as for research apps', '', null],
+    ['absent', undefined, null],
+    ['null', null, null],
+    ['without a zone, which could be any instant of a day', '2025-09-05 19:17:53', null],
+    ['a date alone', '2025-09-05', null],
+    ['a day that does not exist', '2025-13-45 19:17:53Z', null],
+    ['seconds', 1_757_099_873, null],
+    ['a word', 'never', null],
+  ])('%s', (_, access_grant_expiration, wanted) => {
+    expect(grantOf({ access_grant_expiration, refresh_token: REFRESH }).accessGrantEndsAt).toBe(wanted);
+  });
+});
+
+describe('the type of the token', () => {
+  test.each([undefined, null, '', 'Bearer', 'bearer', 'BEARER', ' Bearer ', 'BearerToken'])(
+    '%j can be used',
+    (type) => {
+      expect(read(200, { access_token: ACCESS, token_type: type })).toMatchObject({ grant: { refreshToken: null } });
+    },
+  );
+
+  test.each(['DPoP', 'mac', 'N_A', 'Bearer, DPoP', 5])('%j asks for more than we send', (type) => {
+    expect(read(200, { access_token: ACCESS, token_type: type })).toMatchObject({ status: 200, grant: null });
+  });
+});
+
 describe('what is beside the tokens', () => {
   test.each([
     ['Patient/123', 'Patient/123'],
@@ -200,8 +233,12 @@ test.each([
   ['cut_short', 'connection'],
   ['too_large', 'too_large'],
   ['cancelled', 'cancelled'],
-] as const)('no answer (%s) is no reply (%s)', (reason, wanted) => {
-  expect(readTokenReply({ http: { kind: 'none', reason }, now: NOW })).toEqual({ kind: 'no_reply', reason: wanted });
+  ['withheld', 'withheld'],
+] as const)('no answer (%s) is no reply (%s), and says whether anything was sent', (reason, wanted) => {
+  for (const sent of [true, false]) {
+    const reply = readTokenReply({ http: { kind: 'none', reason, sent }, now: NOW });
+    expect(reply).toEqual({ kind: 'no_reply', reason: wanted, sent });
+  }
 });
 
 test('a reply prints no token, however it is printed', () => {

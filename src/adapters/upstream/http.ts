@@ -2,11 +2,17 @@ import { pipeline, type Readable, type Transform } from 'node:stream';
 import { createBrotliDecompress, createGunzip, createInflate } from 'node:zlib';
 import { Agent, type Dispatcher, errors } from 'undici';
 import { LIMITS } from '../../core/limits.ts';
+import { type Passage, sendOnce, Withheld } from './send-once.ts';
 
 /** A whole answer, or why there is none. The body is complete and decompressed, or it is not given at all. */
 export type HttpReply =
   | { readonly kind: 'reply'; readonly status: number; readonly headers: Headers; readonly bytes: Uint8Array }
-  | { readonly kind: 'none'; readonly reason: 'timeout' | 'connection' | 'cut_short' | 'too_large' | 'cancelled' };
+  | {
+      readonly kind: 'none';
+      readonly reason: 'timeout' | 'connection' | 'cut_short' | 'too_large' | 'cancelled' | 'withheld';
+      /** False only when it is certain that not a byte of the request went to a socket. */
+      readonly sent: boolean;
+    };
 
 export type Headers = ReadonlyMap<string, string>;
 
@@ -21,6 +27,8 @@ export type HttpRequest = {
   /** For the whole exchange; null where a long body may take its time, bounded by its size and its idle time. */
   readonly deadlineMs: number | null;
   readonly signal: AbortSignal;
+  /** Asked once the connection stands, just before the first byte; with false nothing is sent. Absent: always. */
+  readonly mayStillSend?: () => boolean;
 };
 
 export type Http = { readonly send: (request: HttpRequest) => Promise<HttpReply>; readonly close: () => Promise<void> };
@@ -33,39 +41,61 @@ const CUT_SHORT = /^(?:Z_|ERR_BROTLI|ERR__ERROR|ERR_STREAM_PREMATURE_CLOSE$|UND_
 /**
  * One request, one whole answer: no redirect is followed, nothing is retried, no cookie is kept. A gzip body that was cut short is an error here,
  * where `fetch` takes it for whole (contract, section 11): half a page taken for a whole one would publish false deletions.
+ *
+ * `reuseConnections` is for pages. A connection that lay idle may have been closed by the other side without our knowing; what is sent into it is lost,
+ * and nobody can say whether it was read. For a page that costs a repetition, for a refresh token at a strict server it costs the patient: token requests
+ * take a fresh connection each (their TLS sessions are resumed, and one authorization refreshes once a day).
  */
-export function createHttp(): Http {
+export function createHttp({ reuseConnections }: { readonly reuseConnections: boolean }): Http {
   const agent = new Agent({
     connections: LIMITS.connectionsPerOrigin,
     bodyTimeout: LIMITS.pageBodyIdleTimeoutMs,
     connect: { timeout: LIMITS.connectTimeoutMs },
+    pipelining: reuseConnections ? 1 : 0,
+    // Over HTTP/2 undici puts requests back and sends them again after a GOAWAY, and writes a request's head before its body.
+    allowH2: false,
   });
   return {
     send: async (request) => {
       const deadline = request.deadlineMs === null ? null : AbortSignal.timeout(request.deadlineMs);
       const signal = deadline === null ? request.signal : AbortSignal.any([request.signal, deadline]);
+      const passage: Passage = { sent: false };
+      const end = endOf(signal);
       try {
-        return await exchange({ agent, request, signal });
+        return await Promise.race([exchange({ agent, request, signal, passage }), end.comes]);
       } catch (error) {
-        if (request.signal.aborted) return { kind: 'none', reason: 'cancelled' };
-        return { kind: 'none', reason: deadline?.aborted === true ? 'timeout' : reasonOf(error) };
+        return { kind: 'none', reason: reasonOf({ error, request, deadline }), sent: passage.sent };
+      } finally {
+        end.forget();
       }
     },
     close: () => agent.destroy(),
   };
 }
 
+/** undici looks at a signal only once it has a connection, and a hanging TLS handshake would outlast it by seconds. What has ended here is not sent there. */
+function endOf(signal: AbortSignal): { readonly comes: Promise<never>; readonly forget: () => void } {
+  const { promise: comes, reject } = Promise.withResolvers<never>();
+  const end = () => reject(new errors.RequestAbortedError());
+  if (signal.aborted) end();
+  signal.addEventListener('abort', end, { once: true });
+  return { comes, forget: () => signal.removeEventListener('abort', end) };
+}
+
 async function exchange({
   agent,
   request,
   signal,
+  passage,
 }: {
   readonly agent: Agent;
   readonly request: HttpRequest;
   readonly signal: AbortSignal;
+  readonly passage: Passage;
 }): Promise<HttpReply> {
   const url = new URL(request.url);
-  const response = await agent.request({
+  const once = sendOnce({ mayStillSend: request.mayStillSend ?? (() => true), passage });
+  const response = await agent.compose(once).request({
     origin: url.origin,
     path: `${url.pathname}${url.search}`,
     method: request.method,
@@ -142,7 +172,18 @@ function headersOf(raw: Dispatcher.ResponseData['headers']): Headers {
   return headers;
 }
 
-function reasonOf(error: unknown): Extract<HttpReply, { readonly kind: 'none' }>['reason'] {
+function reasonOf({
+  error,
+  request,
+  deadline,
+}: {
+  readonly error: unknown;
+  readonly request: HttpRequest;
+  readonly deadline: AbortSignal | null;
+}): Extract<HttpReply, { readonly kind: 'none' }>['reason'] {
+  if (error instanceof Withheld) return 'withheld';
+  if (request.signal.aborted) return 'cancelled';
+  if (deadline?.aborted === true) return 'timeout';
   if (error instanceof TooLarge) return 'too_large';
   if (error instanceof errors.HeadersTimeoutError || error instanceof errors.BodyTimeoutError) return 'timeout';
   if (error instanceof errors.ConnectTimeoutError) return 'timeout';

@@ -11,21 +11,28 @@ const outcomeSchema = z.object({
 
 /**
  * What a FHIR endpoint answered. A 429 is judged by its issue code and not by its status: `transient` means the first sync still runs,
- * `throttled` a real quota (contract, sections 2 and 3.7). Blue Button says 404 where a whole grant has ended; other servers mean the type.
+ * `throttled` a real quota (contract, sections 2 and 3.7). With 404 and 410 Blue Button means that the whole grant has ended, other servers the type or
+ * the patient; 403 is the type.
  */
 export function readPageReply({ http, now }: { readonly http: HttpReply; readonly now: number }): PageReply {
-  if (http.kind === 'none') return { kind: 'unavailable', reason: http.reason };
+  if (http.kind === 'none') {
+    return { kind: 'unavailable', reason: http.reason === 'withheld' ? 'cancelled' : http.reason };
+  }
   const { status, headers, bytes } = http;
   if (status >= 200 && status < 300) return { kind: 'page', bytes };
   if (status >= 300 && status < 400) return { kind: 'unavailable', reason: 'redirect' };
   const codes = issueCodes(bytes);
   switch (status) {
+    case 400:
+      // A server that wants other parameters for this type says so in an OperationOutcome; a gateway's 400 says nothing of the type.
+      return codes.length > 0 ? { kind: 'type_refused' } : { kind: 'unavailable', reason: 'unexpected' };
     case 401:
       return { kind: 'token_rejected' };
     case 403:
+      return { kind: 'type_refused' };
     case 404:
     case 410:
-      return { kind: 'type_refused' };
+      return { kind: 'not_found' };
     case 422:
       return codes.includes('processing') ? { kind: 'sync_failed' } : { kind: 'type_refused' };
     case 429: {

@@ -1,59 +1,19 @@
 import { z } from 'zod';
+import { LIMITS, UNITS } from '../../core/limits.ts';
+import { clientAuthSchema } from './client-auth-config.ts';
+import { FLEXPA_TYPES, US_CORE_TYPES } from './fhir-types.ts';
+import { urlSchema } from './urls.ts';
 
-/** FHIR types that Flexpa can search (contract, section 3.4). */
-const FLEXPA_TYPES = [
-  'Patient',
-  'Coverage',
-  'ExplanationOfBenefit',
-  'AllergyIntolerance',
-  'CarePlan',
-  'CareTeam',
-  'Condition',
-  'Device',
-  'DiagnosticReport',
-  'DocumentReference',
-  'Encounter',
-  'Goal',
-  'Immunization',
-  'Location',
-  'Medication',
-  'MedicationDispense',
-  'MedicationRequest',
-  'Observation',
-  'Organization',
-  'Practitioner',
-  'PractitionerRole',
-  'Procedure',
-  'Provenance',
-];
-
-const LOOPBACK = new Set(['localhost', '127.0.0.1', '[::1]']);
-
-/** Whether a URL stays on this machine: the one place where plain http may carry a token. */
-export function isLoopbackUrl(text: string): boolean {
-  const url = URL.canParse(text) ? new URL(text) : null;
-  return url !== null && LOOPBACK.has(url.hostname);
-}
-
-function mayCarryToken({ protocol, hostname }: URL): boolean {
-  return protocol === 'https:' || (protocol === 'http:' && LOOPBACK.has(hostname));
-}
-
-function isPlain({ username, password, search, hash }: URL): boolean {
-  return [username, password, search, hash].every((part) => part === '');
-}
-
-const urlSchema = z
-  .string()
-  .refine((text) => URL.canParse(text), 'must be a URL')
-  .refine((text) => !URL.canParse(text) || mayCarryToken(new URL(text)), 'must be https (loopback excepted)')
-  .refine(
-    (text) => !URL.canParse(text) || isPlain(new URL(text)),
-    'must carry no credentials, no query and no fragment',
-  );
+const typesSchema = z.array(z.string().regex(/^[A-Z][A-Za-z]{1,63}$/, 'must be a FHIR type')).min(1);
+const querySchema = z.string().max(1_000);
+const pullBySchema = z.enum(['everything', 'search']);
+const daysSchema = z
+  .number()
+  .positive()
+  .max(LIMITS.tokenLifetimeMaxMs / UNITS.DAY_MS);
 
 /**
- * One configured registration. Everything that public sources do not tell about Flexpa's API is a setting here and no guess in code:
+ * A registration at Flexpa. Everything that public sources do not tell about Flexpa's API is a setting here and no guess in code:
  * the paths (two token URLs are advertised at once), whether to pull by `$everything` or by search, and with which query.
  */
 const flexpaSourceSchema = z.strictObject({
@@ -66,25 +26,51 @@ const flexpaSourceSchema = z.strictObject({
   introspectUrl: urlSchema.optional(),
   revokeUrl: urlSchema.optional(),
   fhirBaseUrl: urlSchema.optional(),
-  pullBy: z.enum(['everything', 'search']).default('everything'),
-  resourceTypes: z
-    .array(z.string().regex(/^[A-Z][A-Za-z]{1,63}$/, 'must be a FHIR type'))
-    .min(1)
-    .default(FLEXPA_TYPES),
-  searchQuery: z.string().max(1_000).default('_count=1000'),
+  pullBy: pullBySchema.default('everything'),
+  resourceTypes: typesSchema.default(FLEXPA_TYPES),
+  searchQuery: querySchema.default('_count=1000'),
+  patientQuery: querySchema.optional(),
   revokeOnPurge: z.boolean().default(true),
+  assumedRefreshDays: daysSchema.optional(),
+});
+
+/**
+ * A registration at one SMART on FHIR server of a payer or an EHR. Its endpoints are discovered; a URL given here goes before what is discovered.
+ */
+const smartSourceSchema = z.strictObject({
+  kind: z.literal('smart'),
+  fhirBaseUrl: urlSchema,
+  clientId: z.string().min(1),
+  auth: clientAuthSchema,
+  tokenUrl: urlSchema.nullish(),
+  introspectUrl: urlSchema.nullish(),
+  revokeUrl: urlSchema.nullish(),
+  pullBy: pullBySchema.default('search'),
+  resourceTypes: typesSchema.default(US_CORE_TYPES),
+  searchQuery: querySchema.default('patient=$PATIENT_ID&_count=100'),
+  /** A Patient refers to no patient: it is found by its own id. */
+  patientQuery: querySchema.default('_id=$PATIENT_ID'),
+  revokeOnPurge: z.boolean().default(true),
+  assumedRefreshDays: daysSchema.optional(),
 });
 
 export const sourcesSchema = z.record(
   z.string().regex(/^[a-z0-9][a-z0-9-]{0,63}$/, 'must be lower-case letters, digits and dashes'),
-  flexpaSourceSchema,
+  z.discriminatedUnion('kind', [flexpaSourceSchema, smartSourceSchema]),
 );
 
 export type FlexpaSourceConfig = z.infer<typeof flexpaSourceSchema>;
+export type SmartSourceConfig = z.infer<typeof smartSourceSchema>;
 export type SourcesConfig = z.infer<typeof sourcesSchema>;
 
-/** Every URL that a registration names. */
+/** Every URL that a registration has us talk to. What a server on loopback names in its discovery document stays on loopback too. */
 export function urlsOf(source: SourcesConfig[string]): readonly string[] {
-  const { baseUrl, tokenUrl, exchangeUrl, introspectUrl, revokeUrl, fhirBaseUrl } = source;
-  return [baseUrl, tokenUrl, exchangeUrl, introspectUrl, revokeUrl, fhirBaseUrl].filter((url) => url !== undefined);
+  const { tokenUrl, introspectUrl, revokeUrl, fhirBaseUrl } = source;
+  const own = source.kind === 'flexpa' ? [source.baseUrl, source.exchangeUrl] : [];
+  return [...own, tokenUrl, introspectUrl, revokeUrl, fhirBaseUrl].filter((url) => typeof url === 'string');
+}
+
+/** How long a refresh token lives where the server does not say; null where the operator does not know either. */
+export function assumedRefreshLifetimeMs(source: SourcesConfig[string]): number | null {
+  return source.assumedRefreshDays === undefined ? null : source.assumedRefreshDays * UNITS.DAY_MS;
 }

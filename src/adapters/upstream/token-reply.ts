@@ -23,13 +23,28 @@ const secondsSchema = z
   .pipe(z.number().min(0))
   .transform((seconds) => Math.min(seconds, LIMITS.tokenLifetimeMaxMs / UNITS.SECOND_MS));
 
-/** Both shapes of a grant in one: Flexpa's own fields and the standard ones; all optional but the access token (contract, sections 1.2 to 1.4). */
+/** `Bearer` in any case; Apigee, in front of many payers, says `BearerToken`. A type that is told and is another asks for proofs that we do not send. */
+const tokenTypeSchema = z
+  .string()
+  .regex(/^\s*(?:bearer(?:token)?)?\s*$/i)
+  .nullish();
+
+/** An instant with its zone, as Blue Button writes it (`2025-09-05 19:17:53Z`) or as ISO 8601 has it; empty for research apps (contract, section 8.9). */
+const grantEndSchema = z
+  .string()
+  .regex(/^\d{4}-\d{2}-\d{2}[ T]\d{2}:\d{2}:\d{2}(?:\.\d+)?(?:Z|[+-]\d{2}:?\d{2})$/)
+  .transform((text) => Date.parse(text.replace(' ', 'T')))
+  .pipe(z.number());
+
+/** All shapes of a grant in one: Flexpa's own fields, the standard ones and Blue Button's; all optional but the access token (contract, sections 1.2 to 1.4). */
 const grantSchema = z.object({
   access_token: z.string().min(1),
+  token_type: tokenTypeSchema,
   expires_in: secondsSchema.nullish().catch(undefined),
   refresh_token: z.string().min(1).nullish().catch(undefined),
   refresh_expires_in: secondsSchema.nullish().catch(undefined),
   timeUntilMaxAuth: secondsSchema.nullish().catch(undefined),
+  access_grant_expiration: grantEndSchema.nullish().catch(undefined),
   patient: z.string().min(1).max(128).nullish().catch(undefined),
   endpoint: endpointSchema.nullish().catch(undefined),
 });
@@ -39,7 +54,7 @@ const errorSchema = z.object({ error: z.string().max(100) });
 /** What a token endpoint answered, as facts: status, OAuth code, grant. Never rejects, and lets no text of the body through. */
 export function readTokenReply({ http, now }: { readonly http: HttpReply; readonly now: number }): TokenReply {
   if (http.kind === 'none') {
-    return { kind: 'no_reply', reason: http.reason === 'cut_short' ? 'connection' : http.reason };
+    return { kind: 'no_reply', reason: http.reason === 'cut_short' ? 'connection' : http.reason, sent: http.sent };
   }
   const body = parseJson(http.bytes);
   const error = errorSchema.safeParse(body);
@@ -73,6 +88,7 @@ function grantOf(body: unknown): TokenGrant | null {
     accessLifetimeMs: lifetimeS === 0 ? unknownLifetimeMs(data.refresh_token) : lifetimeS * UNITS.SECOND_MS,
     refreshEnd: refreshEndOf(data.refresh_expires_in),
     authorizationEndsInMs: typeof data.timeUntilMaxAuth === 'number' ? data.timeUntilMaxAuth * UNITS.SECOND_MS : null,
+    accessGrantEndsAt: data.access_grant_expiration ?? null,
     patient: data.patient ?? null,
     endpoint: data.endpoint ? endpointOf(data.endpoint) : null,
   };
