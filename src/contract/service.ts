@@ -11,7 +11,7 @@ export type Actor = string;
  * Every function rejects with a PerennialError of the catalogue and nothing else.
  */
 export type Service = {
-  /** Accepts a request, or finds the one accepted before under the same id. `created` is false for a repetition. */
+  /** Accepts a request or a new consent, or finds the one accepted before under the same id. `created` is false for a repetition. */
   readonly accept: (value: {
     readonly request: AuthorizationRequest;
     readonly actor: Actor;

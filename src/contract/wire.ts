@@ -194,6 +194,7 @@ function namedKey([key]: readonly string[]): string {
 function problemOf(issue: z.core.$ZodIssue): string {
   if (issue.code === 'custom' || issue.code === 'invalid_format') return issue.message;
   if (issue.code === 'invalid_type') return `must be ${issue.expected}`;
+  if (issue.code === 'invalid_union') return 'is of no known kind';
   if (issue.code === 'invalid_value') return `must be one of ${issue.values.join(', ')}`;
   if (issue.code === 'too_big') return 'is too large';
   if (issue.code === 'too_small') return 'is too small';

@@ -10,9 +10,12 @@ import { reauthorize } from './reauthorize.ts';
 import { enqueueJobs } from './schedule.ts';
 import { sealTokens } from './token-vault.ts';
 
+/** `created` is false only for a repetition of what was accepted before. */
+type Accepted = { readonly authorization: Authorization; readonly created: boolean };
+
 /**
  * Accepts one authorization, whichever door it comes through. Idempotent on the caller's id: the same request again finds the first one,
- * another content under the same id is refused. Everything is in the store before anything is in the queue, the purge deadline included.
+ * a new consent takes the place of a dead one, any other content under the same id is refused. Everything is in the store before anything is in the queue, the purge deadline included.
  */
 export async function accept({
   context,
@@ -22,7 +25,7 @@ export async function accept({
   readonly context: Context;
   readonly request: AuthorizationRequest;
   readonly actor: string;
-}): Promise<{ readonly authorization: Authorization; readonly created: boolean }> {
+}): Promise<Accepted> {
   const { store, vault, sources, log } = context;
   const source = sources.get(request.source);
   if (source === undefined) throw new PerennialError('unknown_source', { field: 'source' });
@@ -30,7 +33,7 @@ export async function accept({
     throw new PerennialError('public_token_unsupported', { field: 'publicToken' });
   }
   const known = await store.get(request.id);
-  if (known !== null) return { authorization: await again({ context, known, request, actor }), created: false };
+  if (known !== null) return again({ context, known, request, actor });
   const draft = draftOf({ context, request: await withLifetime({ context, request }), actor });
   const key = await vault.create(request.id);
   const inserted = await store.insert({
@@ -42,7 +45,7 @@ export async function accept({
   if (inserted === 'exists') {
     const winner = await store.get(request.id);
     if (winner === null) throw new PerennialError('internal');
-    return { authorization: await again({ context, known: winner, request, actor }), created: false };
+    return again({ context, known: winner, request, actor });
   }
   const { authorization } = draft;
   log.info('accepted', {
@@ -87,16 +90,17 @@ async function again({
   readonly known: Authorization;
   readonly request: AuthorizationRequest;
   readonly actor: string;
-}): Promise<Authorization> {
+}): Promise<Accepted> {
   const { store, vault, clock } = context;
   if (!isReadable(known, clock.now())) throw new PerennialError('authorization_purged', { field: 'id' });
   const key = await vault.open(known.id);
   const fingerprint = fingerprintOf({ key, request });
   const { current, earlier } = await store.fingerprintsOf(known.id);
   // An old request that comes in late must not bring back the tokens of an earlier consent.
-  if (fingerprint === current || earlier.includes(fingerprint)) return known;
+  if (fingerprint === current || earlier.includes(fingerprint)) return { authorization: known, created: false };
   const lived = await withLifetime({ context, request });
-  return reauthorize({ context, known, request: lived, key, fingerprint, actor });
+  const authorization = await reauthorize({ context, known, request: lived, key, fingerprint, actor });
+  return { authorization, created: true };
 }
 
 /** A keyed hash of the whole request, fields in a fixed order: without the key it does not tell whose tokens these are. */

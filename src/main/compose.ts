@@ -9,8 +9,9 @@ import { createCodec } from '../adapters/system/codec.ts';
 import { createEntropy } from '../adapters/system/entropy.ts';
 import { createLog } from '../adapters/telemetry/log.ts';
 import { createMetrics, type Telemetry } from '../adapters/telemetry/metrics.ts';
-import { isLoopbackUrl, type SourcesConfig, sourcesSchema, urlsOf } from '../adapters/upstream/source-config.ts';
+import { type SourcesConfig, sourcesSchema, urlsOf } from '../adapters/upstream/source-config.ts';
 import { createSources } from '../adapters/upstream/sources.ts';
+import { isLoopbackUrl } from '../adapters/upstream/urls.ts';
 import { openFileVault } from '../adapters/vault/file.ts';
 import { deriveIntakeKeys } from '../adapters/vault/intake-keys.ts';
 import type { Keyring } from '../adapters/vault/keyring.ts';
@@ -105,7 +106,7 @@ async function open({
     owner: `${process.pid}-${entropy.id()}`,
     stopping: stopping.signal,
   };
-  telemetry.setGauges(gaugesOf({ store, queue, clock }));
+  telemetry.setGauges(gaugesOf({ store, queue, clock, warnDays: environment.WARN_DAYS }));
   return { context, backend, queue, telemetry, stopping, intake: deriveIntakeKeys(keyring) };
 }
 
@@ -195,10 +196,12 @@ function gaugesOf({
   store,
   queue,
   clock,
+  warnDays,
 }: {
   readonly store: Store;
   readonly queue: OpenWorkQueue;
   readonly clock: Clock;
+  readonly warnDays: readonly number[];
 }): Parameters<Telemetry['setGauges']>[0] {
   return async () => {
     const counts = await Promise.all(
@@ -206,10 +209,17 @@ function gaugesOf({
     );
     const overdue = await store.duePurges({ now: clock.now(), limit: LIMITS.overdueCountMax });
     const oldest = await store.oldestFreshAsOf();
+    const ending = await Promise.all(
+      warnDays.map(async (days) => {
+        const before = clock.now() + days * UNITS.DAY_MS;
+        return [days, await store.countEnding({ before })] as const;
+      }),
+    );
     return {
       authorizationsByState: await store.countByState(),
       queueJobs: Object.fromEntries(counts),
       sourceConditions: await store.sourceStates(),
+      endingWithinDays: Object.fromEntries(ending),
       purgesOverdue: overdue.length,
       oldestRecordAgeSeconds: oldest === null ? 0 : Math.max(0, clock.now() - oldest) / UNITS.SECOND_MS,
     };

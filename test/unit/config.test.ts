@@ -2,7 +2,8 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { isLoopbackUrl, sourcesSchema } from '../../src/adapters/upstream/source-config.ts';
+import { sourcesSchema } from '../../src/adapters/upstream/source-config.ts';
+import { isLoopbackUrl } from '../../src/adapters/upstream/urls.ts';
 import { cadenceSchema, readEnvironment, readJsonSetting } from '../../src/config.ts';
 import { PerennialError } from '../../src/core/errors.ts';
 

@@ -65,6 +65,52 @@ describe('the commands', () => {
     });
   });
 
+  test('calendar lists who has ended first, then who ends when and because of what', async () => {
+    for (const id of ['r-1', 'r-2']) await enqueue(id);
+    const [first, second] = [...web.service.views.values()];
+    if (first === undefined || second === undefined) throw new Error('the fake lost one');
+    web.service.views.set('r-1', { ...first, state: 'needs_reauthorization', why: 'revoked' });
+    web.service.views.set('r-2', { ...second, endsAt: '2026-07-08T12:00:00.000Z', endsBecause: 'accessGrant' });
+    const { out } = await run('calendar --days 14');
+    expect(out.split('\n').map((line) => line.split(/ {2,}/))).toEqual([
+      ['ID', 'ENDS', 'BECAUSE', 'SOURCE'],
+      ['r-1', 'has ended', 'revoked', 'flexpa'],
+      ['r-2', '2026-07-08T12:00:00.000Z', 'grant at the source', 'flexpa'],
+      [''],
+    ]);
+    web.service.views.clear();
+    expect((await run('calendar')).out).toBe('nobody ends in this time\n');
+  });
+
+  test('events and sources print what there is, and say so when there is nothing', async () => {
+    expect((await run('events')).out).toBe('no events\n');
+    expect((await run('sources')).out).toBe('all sources are well\n');
+    const at = '2026-07-01T12:00:00.000Z';
+    const event = { at, source: 'flexpa', kind: 'ending', authorizationId: 'r-1', reason: 'consent' } as const;
+    web.service.kept.events.push({ ...event, cursor: 7, endsAt: at, daysLeft: 7 });
+    web.service.kept.sources.push({ source: 'flexpa', condition: 'suspended', since: at, lastAt: at });
+    expect((await run('events --after 6')).out).toMatch(
+      /7 +2026-07-01T12:00:00.000Z +ending +r-1 +flexpa +consent, 7 d left/,
+    );
+    expect(JSON.parse((await run('events --after 7 --json')).out)).toEqual({ events: [], next: 7 });
+    expect((await run('sources')).out).toContain('suspended');
+    web.service.kept.events.length = 0;
+    web.service.kept.sources.length = 0;
+  });
+
+  test.each([
+    'calendar --days 0',
+    'calendar --days x',
+    'events --after -1',
+    'events --limit 501',
+    'sources now',
+    'calendar r-1',
+  ])('%s is called wrongly, and says how it is called', async (line) => {
+    const { code, err } = await run(line);
+    expect(code).toBe(2);
+    expect(err).toContain('usage: perennial');
+  });
+
   test('status says state and why, usage asked and granted, next run, last pull, freshness', async () => {
     await enqueue('r-1');
     const view = web.service.views.get('r-1');

@@ -1,9 +1,10 @@
 import type { Store } from '../../core/ports/store.ts';
 import { toAuthorization } from './authorization-row.ts';
+import { toNumber } from './columns.ts';
 import { appendEvent } from './events.ts';
 import { applyPatch, fencedBeforePurge, type Parts } from './fenced.ts';
 
-type Calendar = Pick<Store, 'dueWarnings' | 'warn' | 'warnedAt' | 'calendar'>;
+type Calendar = Pick<Store, 'dueWarnings' | 'warn' | 'warnedAt' | 'calendar' | 'countEnding'>;
 
 /** When authorizations end, and what was said of it. */
 export function calendar({ session, now }: Parts): Calendar {
@@ -36,6 +37,17 @@ export function calendar({ session, now }: Parts): Calendar {
           .where('ends_at', '=', endsAt)
           .executeTakeFirst();
         return row?.at ?? null;
+      }),
+    countEnding: ({ before }) =>
+      session.query(async (db) => {
+        const row = await db
+          .selectFrom('authorizations')
+          .select((eb) => eb.fn.countAll().as('count'))
+          .where('usage', '=', 'MULTIPLE')
+          .where('state', 'in', ['active', 'suspended', 'quarantined'])
+          .where('ends_at', '<', before)
+          .executeTakeFirstOrThrow();
+        return toNumber(row.count);
       }),
     calendar: ({ before, limit }) =>
       session.query(async (db) => {

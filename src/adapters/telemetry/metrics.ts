@@ -24,6 +24,8 @@ type GaugeSnapshot = {
   readonly queueJobs: Readonly<Record<string, Readonly<Record<string, number>>>>;
   readonly purgesOverdue?: number;
   readonly oldestRecordAgeSeconds?: number;
+  /** Standing authorizations that end within so many days, by those days. */
+  readonly endingWithinDays?: Readonly<Record<string, number>>;
   /** Sources in trouble, with what it is. */
   readonly sourceConditions?: readonly { readonly source: string; readonly condition: string }[];
 };
@@ -110,6 +112,9 @@ function makeGauges(registry: Registry) {
     'source',
     'condition',
   ]);
+  const ending = gauge('authorizations_ending', 'Standing authorizations that end within so many days', [
+    'within_days',
+  ]);
   const failures = new Counter({
     name: 'perennial_scrape_failures_total',
     help: 'Scrapes whose gauges could not be collected and stand as they were',
@@ -130,6 +135,10 @@ function makeGauges(registry: Registry) {
     conditions.reset();
     for (const { source, condition } of snapshot.sourceConditions ?? []) {
       conditions.set({ source: label(source), condition: label(condition) }, 1);
+    }
+    ending.reset();
+    for (const [days, count] of Object.entries(snapshot.endingWithinDays ?? {})) {
+      ending.set({ within_days: label(days) }, count);
     }
     if (snapshot.purgesOverdue !== undefined) overdue.set(snapshot.purgesOverdue);
     if (snapshot.oldestRecordAgeSeconds !== undefined) oldest.set(snapshot.oldestRecordAgeSeconds);

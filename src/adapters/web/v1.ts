@@ -29,11 +29,12 @@ function accept({ service }: Parts): Route {
     method: 'POST',
     path: '/v1/authorizations',
     operationId: 'acceptAuthorization',
-    summary: 'Hands over one authorization. Idempotent on its id: the same request again finds the first one.',
+    summary:
+      'Hands over one authorization, or a new consent of one that has ended. Idempotent: the same request again finds the first one.',
     scope: 'enqueue',
     body: 'AuthorizationRequest',
     success: [
-      { status: 201, ...AUTHORIZATION, description: 'Accepted' },
+      { status: 201, ...AUTHORIZATION, description: 'Accepted, or a new consent taken' },
       { status: 200, ...AUTHORIZATION, description: 'Accepted before, with the same content' },
     ],
     errors: [

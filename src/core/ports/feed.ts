@@ -74,6 +74,8 @@ export type FeedStore = {
   readonly warnedAt: (query: { readonly authorizationId: string; readonly endsAt: Instant }) => Promise<Instant | null>;
   /** Standing authorizations that end before an instant, the earliest first, and those that have ended already and wait for their patient. */
   readonly calendar: (query: { readonly before: Instant; readonly limit: number }) => Promise<readonly Authorization[]>;
+  /** How many standing authorizations end before an instant. */
+  readonly countEnding: (query: { readonly before: Instant }) => Promise<number>;
   /** The event feed. Cursors grow in the order in which the events became visible: none appears behind one that was read. */
   readonly events: (page: { readonly after: number; readonly limit: number }) => Promise<readonly Event[]>;
 };

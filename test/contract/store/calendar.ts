@@ -51,6 +51,7 @@ export function calendarContract(use: Use): void {
       const listed = await store.calendar({ before: at + 5, limit: 10_000 });
       const mine = listed.map(({ id }) => id).filter((id) => [dead, second, first, ...others].includes(id));
       expect(mine).toStrictEqual([dead, first, second]);
+      expect(await store.countEnding({ before: at + 5 })).toBe(2);
     });
   });
 
