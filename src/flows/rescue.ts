@@ -4,7 +4,7 @@ import { LIMITS } from '../core/limits.ts';
 import { moveTo, type SealedTokens } from '../core/ports/store.ts';
 import type { TokenGrant } from '../core/token-outcome.ts';
 import { commitGrant } from './commit-grant.ts';
-import { withLease } from './lease.ts';
+import { type Held, withLease } from './lease.ts';
 import { enqueueJobs } from './schedule.ts';
 import type { Work } from './work.ts';
 
@@ -47,6 +47,7 @@ export async function rescueGrant({
       const patched = { work: { ...work, authorization: standing, held }, grant, sentAt, tokens, more: late };
       const committed = await commitGrant(patched);
       if (committed.kind === 'superseded') return 'dropped';
+      if (condemned) await keepDoubt({ work, held, tokenVersion: committed.tokens.version, at: sentAt });
       const active = { ...authorization, ...committed.patch };
       if (authorization.state !== 'active') await enqueueJobs({ context, authorization: active, reason: 'repaired' });
       return 'rescued';
@@ -58,4 +59,33 @@ export async function rescueGrant({
     await clock.sleep(LIMITS.leaseTakenRetryMs / 2);
   }
   return 'dropped';
+}
+
+/**
+ * Whoever took over offered the old token once more, and a source that punishes reuse has killed this pair with it. So the doubt stays until the next grant:
+ * the next run refreshes at once, and a refusal then is called ambiguous and not the patient's revocation.
+ */
+async function keepDoubt({
+  work: { context, authorization },
+  held,
+  tokenVersion,
+  at,
+}: {
+  readonly work: Work;
+  readonly held: Held;
+  readonly tokenVersion: number;
+  readonly at: Instant;
+}): Promise<void> {
+  const intent = {
+    authorizationId: authorization.id,
+    kind: 'refresh',
+    attemptId: context.entropy.id(),
+    tokenVersion,
+    startedAt: at,
+    unsure: true,
+    parked: true,
+    unclearSince: null,
+  } as const;
+  const lease = { owner: context.owner, leaseMs: LIMITS.leaseMs };
+  await context.store.openIntent({ ...held.fence, intent, lease });
 }

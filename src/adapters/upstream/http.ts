@@ -1,18 +1,25 @@
-import { pipeline, type Readable, type Transform } from 'node:stream';
-import { createBrotliDecompress, createGunzip, createInflate } from 'node:zlib';
-import { Agent, type Dispatcher, errors } from 'undici';
+import { Agent, type Dispatcher } from 'undici';
 import { LIMITS } from '../../core/limits.ts';
-import { type Passage, sendOnce, Withheld } from './send-once.ts';
+import { createConnector, type Reach } from './connect.ts';
+import { ACCEPT_ENCODING, type Body, openBody } from './http-body.ts';
+import { BodyFailure, type FailureReason, reasonOf } from './http-failure.ts';
+import { createLifetime, type Lifetime } from './lifetime.ts';
+import { type Passage, sendOnce } from './send-once.ts';
+
+export type NoReply = {
+  readonly kind: 'none';
+  readonly reason: FailureReason;
+  /** False only when it is certain that not a byte of the request went to a socket. */
+  readonly sent: boolean;
+};
 
 /** A whole answer, or why there is none. The body is complete and decompressed, or it is not given at all. */
 export type HttpReply =
   | { readonly kind: 'reply'; readonly status: number; readonly headers: Headers; readonly bytes: Uint8Array }
-  | {
-      readonly kind: 'none';
-      readonly reason: 'timeout' | 'connection' | 'cut_short' | 'too_large' | 'cancelled' | 'withheld';
-      /** False only when it is certain that not a byte of the request went to a socket. */
-      readonly sent: boolean;
-    };
+  | NoReply;
+
+/** An answer whose body is still to come. Who does not read it has to cancel it: it holds its connection until the deadline. */
+export type HttpStream = Body & { readonly kind: 'stream'; readonly status: number; readonly headers: Headers };
 
 export type Headers = ReadonlyMap<string, string>;
 
@@ -22,8 +29,12 @@ export type HttpRequest = {
   readonly headers: Readonly<Record<string, string>>;
   readonly body?: string;
   readonly maxBytes: number;
+  /** The same for an answer that is not a success, where it differs. */
+  readonly errorMaxBytes?: number;
   /** Until the head of the answer. */
   readonly headersTimeoutMs: number;
+  /** Between two pieces of the body, while somebody reads. */
+  readonly bodyIdleTimeoutMs?: number;
   /** For the whole exchange; null where a long body may take its time, bounded by its size and its idle time. */
   readonly deadlineMs: number | null;
   readonly signal: AbortSignal;
@@ -31,135 +42,114 @@ export type HttpRequest = {
   readonly mayStillSend?: () => boolean;
 };
 
-export type Http = { readonly send: (request: HttpRequest) => Promise<HttpReply>; readonly close: () => Promise<void> };
-
-class TooLarge extends Error {}
-
-/** Codes with which zlib, brotli and undici say that a body ended before its end or does not add up. */
-const CUT_SHORT = /^(?:Z_|ERR_BROTLI|ERR__ERROR|ERR_STREAM_PREMATURE_CLOSE$|UND_ERR_RES_CONTENT_LENGTH_MISMATCH$)/;
+export type Http = {
+  /** One request and its answer as soon as its head is there. Never rejects. */
+  readonly open: (request: HttpRequest) => Promise<HttpStream | NoReply>;
+  /** One request, one whole answer. Never rejects. */
+  readonly send: (request: HttpRequest) => Promise<HttpReply>;
+  readonly close: () => Promise<void>;
+};
 
 /**
- * One request, one whole answer: no redirect is followed, nothing is retried, no cookie is kept. A gzip body that was cut short is an error here,
- * where `fetch` takes it for whole (contract, section 11): half a page taken for a whole one would publish false deletions.
+ * One request, one answer: no redirect is followed, nothing is retried, no cookie is kept, and no connection goes where `reach` does not let it.
  *
  * `reuseConnections` is for pages. A connection that lay idle may have been closed by the other side without our knowing; what is sent into it is lost,
  * and nobody can say whether it was read. For a page that costs a repetition, for a refresh token at a strict server it costs the patient: token requests
  * take a fresh connection each (their TLS sessions are resumed, and one authorization refreshes once a day).
  */
-export function createHttp({ reuseConnections }: { readonly reuseConnections: boolean }): Http {
+export function createHttp({
+  reuseConnections,
+  reach,
+}: {
+  readonly reuseConnections: boolean;
+  readonly reach: Reach;
+}): Http {
   const agent = new Agent({
     connections: LIMITS.connectionsPerOrigin,
-    bodyTimeout: LIMITS.pageBodyIdleTimeoutMs,
-    connect: { timeout: LIMITS.connectTimeoutMs },
+    connect: createConnector(reach),
     pipelining: reuseConnections ? 1 : 0,
-    // Over HTTP/2 undici puts requests back and sends them again after a GOAWAY, and writes a request's head before its body.
+    maxHeaderSize: LIMITS.replyHeadMaxBytes,
     allowH2: false,
   });
+  const open = async (request: HttpRequest): Promise<HttpStream | NoReply> => {
+    const life = createLifetime(request);
+    const passage: Passage = { sent: false };
+    try {
+      const response = await Promise.race([ask({ agent, request, life, passage }), life.over]);
+      return streamOf({ response, request, life });
+    } catch (error) {
+      const reason = reasonOf({ error, ended: life.ended() });
+      // A body that nobody reads would hold its connection.
+      life.end('cancelled');
+      return { kind: 'none', reason, sent: passage.sent };
+    }
+  };
   return {
+    open,
     send: async (request) => {
-      const deadline = request.deadlineMs === null ? null : AbortSignal.timeout(request.deadlineMs);
-      const signal = deadline === null ? request.signal : AbortSignal.any([request.signal, deadline]);
-      const passage: Passage = { sent: false };
-      const end = endOf(signal);
-      try {
-        return await Promise.race([exchange({ agent, request, signal, passage }), end.comes]);
-      } catch (error) {
-        return { kind: 'none', reason: reasonOf({ error, request, deadline }), sent: passage.sent };
-      } finally {
-        end.forget();
-      }
+      const answer = await open(request);
+      return answer.kind === 'none' ? answer : readWhole(answer);
     },
     close: () => agent.destroy(),
   };
 }
 
-/** undici looks at a signal only once it has a connection, and a hanging TLS handshake would outlast it by seconds. What has ended here is not sent there. */
-function endOf(signal: AbortSignal): { readonly comes: Promise<never>; readonly forget: () => void } {
-  const { promise: comes, reject } = Promise.withResolvers<never>();
-  const end = () => reject(new errors.RequestAbortedError());
-  if (signal.aborted) end();
-  signal.addEventListener('abort', end, { once: true });
-  return { comes, forget: () => signal.removeEventListener('abort', end) };
-}
-
-async function exchange({
+function ask({
   agent,
   request,
-  signal,
+  life,
   passage,
 }: {
   readonly agent: Agent;
   readonly request: HttpRequest;
-  readonly signal: AbortSignal;
+  readonly life: Lifetime;
   readonly passage: Passage;
-}): Promise<HttpReply> {
+}): Promise<Dispatcher.ResponseData> {
   const url = new URL(request.url);
   const once = sendOnce({ mayStillSend: request.mayStillSend ?? (() => true), passage });
-  const response = await agent.compose(once).request({
+  return agent.compose(once).request({
     origin: url.origin,
     path: `${url.pathname}${url.search}`,
     method: request.method,
-    headers: { 'accept-encoding': 'gzip, br', 'user-agent': 'perennial', ...request.headers },
+    headers: { 'accept-encoding': ACCEPT_ENCODING, 'user-agent': 'perennial', ...request.headers },
     body: request.body ?? null,
     headersTimeout: request.headersTimeoutMs,
-    signal,
+    bodyTimeout: request.bodyIdleTimeoutMs ?? LIMITS.pageBodyIdleTimeoutMs,
+    signal: life.signal,
   });
-  const headers = headersOf(response.headers);
-  const bytes = await readWhole({
-    body: response.body,
-    encoding: headers.get('content-encoding'),
-    maxBytes: request.maxBytes,
-  });
-  return { kind: 'reply', status: response.statusCode, headers, bytes };
 }
 
-async function readWhole({
-  body,
-  encoding,
-  maxBytes,
+function streamOf({
+  response,
+  request,
+  life,
 }: {
-  readonly body: Readable;
-  readonly encoding: string | undefined;
-  readonly maxBytes: number;
-}): Promise<Uint8Array> {
-  let size = 0;
-  const chunks: Buffer[] = [];
-  const plain = decoded({ body, encoding });
-  for await (const chunk of plain) {
-    if (!Buffer.isBuffer(chunk)) throw new TypeError('not bytes');
-    size += chunk.length;
-    if (size > maxBytes) throw new TooLarge();
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks, size);
+  readonly response: Dispatcher.ResponseData;
+  readonly request: HttpRequest;
+  readonly life: Lifetime;
+}): HttpStream {
+  const { statusCode: status } = response;
+  const headers = headersOf(response.headers);
+  const isSuccess = status >= 200 && status < 300;
+  const body = openBody({
+    raw: response.body,
+    encoding: headers.get('content-encoding'),
+    contentLength: headers.get('content-length'),
+    maxBytes: isSuccess ? request.maxBytes : (request.errorMaxBytes ?? request.maxBytes),
+    life,
+  });
+  return { kind: 'stream', status, headers, ...body };
 }
 
-function decoded({ body, encoding }: { readonly body: Readable; readonly encoding: string | undefined }): Readable {
+/** The rest of an answer, or why it did not come. */
+export async function readWhole({ status, headers, chunks }: HttpStream): Promise<HttpReply> {
   try {
-    const decoder = decoderOf(encoding);
-    return decoder === null ? body : pipeline(body, decoder, () => {});
+    const parts: Uint8Array[] = [];
+    for await (const chunk of chunks) parts.push(chunk);
+    return { kind: 'reply', status, headers, bytes: Buffer.concat(parts) };
   } catch (error) {
-    // A body that nobody reads would hold its connection.
-    body.on('error', () => {}).destroy();
-    throw error;
-  }
-}
-
-function decoderOf(encoding: string | undefined): Transform | null {
-  switch (encoding?.trim().toLowerCase()) {
-    case undefined:
-    case '':
-    case 'identity':
-      return null;
-    case 'gzip':
-    case 'x-gzip':
-      return createGunzip();
-    case 'deflate':
-      return createInflate();
-    case 'br':
-      return createBrotliDecompress();
-    default:
-      throw new TypeError('unknown content-encoding');
+    const reason = error instanceof BodyFailure ? error.reason : 'connection';
+    return { kind: 'none', reason, sent: true };
   }
 }
 
@@ -170,23 +160,4 @@ function headersOf(raw: Dispatcher.ResponseData['headers']): Headers {
     if (text !== undefined) headers.set(name.toLowerCase(), text);
   }
   return headers;
-}
-
-function reasonOf({
-  error,
-  request,
-  deadline,
-}: {
-  readonly error: unknown;
-  readonly request: HttpRequest;
-  readonly deadline: AbortSignal | null;
-}): Extract<HttpReply, { readonly kind: 'none' }>['reason'] {
-  if (error instanceof Withheld) return 'withheld';
-  if (request.signal.aborted) return 'cancelled';
-  if (deadline?.aborted === true) return 'timeout';
-  if (error instanceof TooLarge) return 'too_large';
-  if (error instanceof errors.HeadersTimeoutError || error instanceof errors.BodyTimeoutError) return 'timeout';
-  if (error instanceof errors.ConnectTimeoutError) return 'timeout';
-  const code = error instanceof Error && 'code' in error ? error.code : undefined;
-  return typeof code === 'string' && CUT_SHORT.test(code) ? 'cut_short' : 'connection';
 }
