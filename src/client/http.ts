@@ -1,6 +1,13 @@
 import { Agent, request as send } from 'undici';
 import { z } from 'zod';
-import { type AccessTokenView, accessTokenSchema, eventSchema, sourceStateSchema } from '../contract/feed.ts';
+import {
+  type AccessTokenView,
+  accessTokenSchema,
+  type CalendarView,
+  calendarSchema,
+  eventSchema,
+  sourceStateSchema,
+} from '../contract/feed.ts';
 import {
   type AuthorizationRequest,
   type AuthorizationView,
@@ -30,7 +37,6 @@ const pageSchema = z.object({ authorizations: z.array(authorizationViewSchema), 
 type AuthorizationPage = z.infer<typeof pageSchema>;
 const eventPageSchema = z.object({ events: z.array(eventSchema), next: z.number().int() });
 type EventPage = z.infer<typeof eventPageSchema>;
-const calendarSchema = z.object({ authorizations: z.array(authorizationViewSchema) });
 const sourcesSchema = z.object({ sources: z.array(sourceStateSchema) });
 
 /** The HTTP API as functions. Each rejects with a PerennialError by the API's code, or PerennialUnreachable. */
@@ -49,10 +55,7 @@ export type HttpApi = {
   readonly pull: (id: string) => Promise<AuthorizationView>;
   readonly token: (id: string) => Promise<AccessTokenView>;
   readonly events: (page: { readonly after?: number; readonly limit?: number }) => Promise<EventPage>;
-  readonly calendar: (query: {
-    readonly withinDays?: number;
-    readonly limit?: number;
-  }) => Promise<readonly AuthorizationView[]>;
+  readonly calendar: (query: { readonly withinDays?: number; readonly limit?: number }) => Promise<CalendarView>;
   readonly sources: () => Promise<z.infer<typeof sourcesSchema>['sources']>;
   readonly close: () => Promise<void>;
 };
@@ -99,7 +102,7 @@ export function createHttpApi({ url, apiKey }: { readonly url: string; readonly 
       read(eventPageSchema, (await call({ method: 'GET', path: `/v1/events${queryOf(page)}` })).body),
     calendar: async (query) => {
       const answer = await call({ method: 'GET', path: `/v1/calendar${queryOf(query)}` });
-      return read(calendarSchema, answer.body).authorizations;
+      return read(calendarSchema, answer.body);
     },
     sources: async () => read(sourcesSchema, (await call({ method: 'GET', path: '/v1/sources' })).body).sources,
     close: () => agent.destroy(),

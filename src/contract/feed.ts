@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { EVENT_KINDS, SOURCE_CONDITIONS } from '../core/ports/feed.ts';
-import { idSchema } from './wire.ts';
+import { authorizationViewSchema, idSchema } from './wire.ts';
 
 /** What callers read besides one authorization: the event feed, the sources' conditions, an access token. */
 
@@ -41,3 +41,15 @@ export const accessTokenSchema = z.object({
 });
 
 export type AccessTokenView = z.infer<typeof accessTokenSchema>;
+
+/** Who ends when. */
+export const calendarSchema = z.object({
+  ending: z.array(authorizationViewSchema).describe('The earliest end first'),
+  more: z.number().int().describe('How many more end in this time'),
+  waiting: z
+    .number()
+    .int()
+    .describe('How many have ended and wait for their patient: list them with state=needs_reauthorization'),
+});
+
+export type CalendarView = z.infer<typeof calendarSchema>;

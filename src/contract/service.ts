@@ -1,6 +1,6 @@
 import type { State } from '../core/authorization.ts';
 import type { Receipt } from '../core/ports/store.ts';
-import type { AccessTokenView, EventView, SourceStateView } from './feed.ts';
+import type { AccessTokenView, CalendarView, EventView, SourceStateView } from './feed.ts';
 import type { AuthorizationRequest, AuthorizationView, ChangeView } from './wire.ts';
 
 /** Who asks: a calling service by its key's name, an operator, or the worker itself. Stands in the audit trail. */
@@ -43,10 +43,7 @@ export type Service = {
   /** What callers may want to act on, in the order in which it became known. */
   readonly events: (page: { readonly after: number; readonly limit: number }) => Promise<readonly EventView[]>;
   /** Standing authorizations that end within so many days, the earliest first. */
-  readonly calendar: (query: {
-    readonly withinDays: number;
-    readonly limit: number;
-  }) => Promise<readonly AuthorizationView[]>;
+  readonly calendar: (query: { readonly withinDays: number; readonly limit: number }) => Promise<CalendarView>;
   /** Sources that refuse our client, are away or throttle us. */
   readonly sources: () => Promise<readonly SourceStateView[]>;
   readonly receipt: (id: string) => Promise<Receipt>;

@@ -132,9 +132,15 @@ export const authorizationViewSchema = z.object({
   endsBecause: z.enum(END_KINDS).nullable().describe('Which of the known ends that is'),
   ends: z.object({ refreshToken: instant, maxAuthorization: instant, accessGrant: instant, consent: instant }),
   trouble: z
-    .object({ kind: z.enum(['misconfigured', 'outage', 'throttled', 'unsure']), since: z.iso.datetime() })
+    .object({
+      kind: z.enum(['misconfigured', 'outage', 'throttled', 'unsure']),
+      since: z.iso.datetime(),
+      until: z.iso.datetime(),
+    })
     .nullable()
-    .describe('What stands between a living authorization and its next tokens'),
+    .describe(
+      'What stands between a living authorization and its next tokens, and until when no token is offered again',
+    ),
   nextRunAt: instant,
   periodSeconds: z.number().nullable(),
   purgeDueAt: instant,

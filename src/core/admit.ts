@@ -44,7 +44,9 @@ export function admit({
   const capped = [told.maxAuthorization, cap === undefined ? null : authorizedAt + cap].filter((end) => end !== null);
   const ends: Ends = { ...told, maxAuthorization: capped.length === 0 ? null : Math.min(...capped) };
   if (usageRequested === 'MULTIPLE' && hasRefreshToken) {
-    const periodMs = periodOf({ cadence, accessLifetimeMs });
+    const { refreshToken } = told;
+    const refreshLifetimeMs = refreshToken === null ? null : refreshToken - (accessExpiresAt - accessLifetimeMs);
+    const periodMs = periodOf({ cadence, accessLifetimeMs, refreshLifetimeMs });
     return { usage: 'MULTIPLE', usageReason: 'as_requested', ends, periodMs, purgeDueAt: null, purgeReason: null };
   }
   return {

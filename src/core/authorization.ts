@@ -41,7 +41,8 @@ export type Ends = Readonly<Record<EndKind, Instant | null>>;
  * or a token was sent and nobody knows whether it was spent. Each has its own schedule (core/retry.ts).
  */
 export type TroubleKind = 'misconfigured' | 'outage' | 'throttled' | 'unsure';
-export type Trouble = { readonly kind: TroubleKind; readonly since: Instant };
+/** `until` is the instant before which no token is offered again, whoever asks for it: a source that named a time means all of us. */
+export type Trouble = { readonly kind: TroubleKind; readonly since: Instant; readonly until: Instant };
 
 /** Why an authorization is purged. */
 export type PurgeReason = 'one_time_expired' | 'requested' | 'retention';

@@ -45,16 +45,23 @@ export function leadMs(lifetimeMs: number): number {
 
 /**
  * The period of the repeating job: `min(pull every, access-token lifetime - lead)`, so that a valid access token always exists
- * (design, section 8). A whole number of {@link LIMITS.periodGrainMs}; rounding down keeps the promise, within the slack of a second or two.
+ * (design, section 8); and a day at most, so that no refresh token dies of idleness. A whole number of {@link LIMITS.periodGrainMs}; rounding down keeps the promise, within the slack of a second or two.
  */
 export function periodOf({
   cadence,
   accessLifetimeMs,
+  refreshLifetimeMs = null,
 }: {
   readonly cadence: Cadence;
   readonly accessLifetimeMs: number;
+  /** How long the refresh token lives, where it is known: some end before their access token does. */
+  readonly refreshLifetimeMs?: number | null;
 }): number {
-  const wanted = Math.min(cadence.pullEveryMs, accessLifetimeMs - leadMs(accessLifetimeMs) + LIMITS.lifetimeSlackMs);
+  // A refresh token that is missed once is lost with its patient's consent: two runs fit into its life.
+  const refreshEveryMs = refreshLifetimeMs === null ? Number.POSITIVE_INFINITY : refreshLifetimeMs / 2;
+  const usefulMs = accessLifetimeMs - leadMs(accessLifetimeMs) + LIMITS.lifetimeSlackMs;
+  const lifetime = Math.min(usefulMs, refreshEveryMs);
+  const wanted = Math.min(cadence.pullEveryMs, lifetime, LIMITS.runEveryMaxMs);
   const whole = Math.floor(wanted / LIMITS.periodGrainMs) * LIMITS.periodGrainMs;
   return Math.min(LIMITS.periodMaxMs, Math.max(LIMITS.periodMinMs, whole));
 }

@@ -1,6 +1,6 @@
 import { type DeadReason, END_KINDS, type EndKind, type Ends } from './authorization.ts';
 import type { Instant } from './clock.ts';
-import { UNITS } from './limits.ts';
+import { LIMITS, UNITS } from './limits.ts';
 
 export type End = { readonly kind: EndKind; readonly at: Instant };
 
@@ -18,6 +18,12 @@ export function hardEnd(ends: Ends): End | null {
     ends,
     END_KINDS.filter((kind) => kind !== 'refreshToken'),
   );
+}
+
+/** The end that no refresh can move and that has come, if one has: past it nobody is asked any more. */
+export function endThatHasCome({ ends, now }: { readonly ends: Ends; readonly now: Instant }): End | null {
+  const end = hardEnd(ends);
+  return end !== null && now >= end.at ? end : null;
 }
 
 const DEAD_REASONS = {
@@ -44,23 +50,30 @@ export type Warning =
 
 /**
  * Whether a warning is due now, and when to look again. `warnDays` are days ahead of the end, in any order; of several that have passed unsaid only one
- * warning is given, with the days that are really left. `warnedAt` is when the last one was given for this same end, if it was.
+ * warning is given, with the days that are really left. `warnedAt` is when the last one was given for this same end, if it was. A refresh token that
+ * was granted at `refreshGrantedAt` for fewer days than a warning comes ahead is no news: it is renewed each day, and only when that fails do the days run out.
  */
 export function decideWarning({
   ends,
   warnDays,
   warnedAt,
+  refreshGrantedAt,
   now,
 }: {
   readonly ends: Ends;
   readonly warnDays: readonly number[];
   readonly warnedAt: Instant | null;
+  readonly refreshGrantedAt: Instant;
   readonly now: Instant;
 }): Warning {
   const end = earliestEnd(ends);
   if (end === null) return { kind: 'none', reason: 'no_end_known', nextAt: null };
   if (now >= end.at) return { kind: 'over', end };
-  const moments = warnDays.map((days) => end.at - days * UNITS.DAY_MS).sort((left, right) => left - right);
+  const knownFrom = end.kind === 'refreshToken' ? refreshGrantedAt : Number.NEGATIVE_INFINITY;
+  const moments = warnDays
+    .map((days) => end.at - days * UNITS.DAY_MS)
+    .filter((moment) => moment > knownFrom)
+    .sort((left, right) => left - right);
   const nextAt = moments.find((moment) => moment > now) ?? end.at;
   const passed = moments.findLast((moment) => moment <= now);
   if (passed === undefined) return { kind: 'none', reason: 'far_away', nextAt };
@@ -72,13 +85,15 @@ export function decideWarning({
 export function nextLookAt({
   ends,
   warnDays,
+  refreshGrantedAt,
   now,
 }: {
   readonly ends: Ends;
   readonly warnDays: readonly number[];
+  readonly refreshGrantedAt: Instant;
   readonly now: Instant;
 }): Instant | null {
-  const warning = decideWarning({ ends, warnDays, warnedAt: null, now });
+  const warning = decideWarning({ ends, warnDays, warnedAt: null, refreshGrantedAt, now });
   return warning.kind === 'none' ? warning.nextAt : now;
 }
 
@@ -89,4 +104,16 @@ function earliestOf(ends: Ends, kinds: readonly EndKind[]): End | null {
     if (at !== null && (earliest === null || at < earliest.at)) earliest = { kind, at };
   }
   return earliest;
+}
+
+/** An end told anew as so many seconds from now moves a little each time: one that moved by less than {@link LIMITS.sameEndMs} stays where it was. */
+export function steady({
+  before,
+  told,
+}: {
+  readonly before: Instant | null;
+  readonly told: Instant | null;
+}): Instant | null {
+  if (told === null) return before;
+  return before !== null && Math.abs(told - before) < LIMITS.sameEndMs ? before : told;
 }

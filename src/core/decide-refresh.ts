@@ -1,6 +1,6 @@
-import type { DeadReason, Ends } from './authorization.ts';
+import type { DeadReason, Ends, Trouble } from './authorization.ts';
 import { leadMs } from './cadence.ts';
-import { deadReasonOfEnd, hardEnd } from './calendar.ts';
+import { deadReasonOfEnd, endThatHasCome } from './calendar.ts';
 import type { Instant } from './clock.ts';
 import { LIMITS } from './limits.ts';
 
@@ -20,6 +20,8 @@ export type RefreshDecision =
       readonly reason: 'ends_before_next_run' | 'expired' | 'rejected_by_source' | 'kept_alive';
     }
   | { readonly kind: 'recover'; readonly reason: 'attempt_left_open' }
+  /** Nothing is offered before the instant that the last failure set. */
+  | { readonly kind: 'wait'; readonly reason: 'told_to_wait'; readonly until: Instant }
   | { readonly kind: 'dead'; readonly reason: DeadReason };
 
 /**
@@ -29,14 +31,17 @@ export type RefreshDecision =
  */
 export function decideRefresh({
   tokens,
-  attemptLeftOpen,
+  attempt,
+  trouble,
   rejected,
   neededUntil,
   ends,
   now,
 }: {
   readonly tokens: TokenFacts;
-  readonly attemptLeftOpen: boolean;
+  /** `left_open` by a crash, which has to be finished now; `parked` by a run that ended without a verdict. */
+  readonly attempt: 'none' | 'left_open' | 'parked';
+  readonly trouble: Trouble | null;
   readonly rejected: boolean;
   readonly neededUntil: Instant;
   readonly ends: Ends;
@@ -44,28 +49,54 @@ export function decideRefresh({
 }): RefreshDecision {
   const expired = now >= tokens.accessExpiresAt;
   // Before anything is spent: past these ends no answer of the source can bring the authorization back.
-  const end = hardEnd(ends);
-  if (end !== null && now >= end.at) return { kind: 'dead', reason: deadReasonOfEnd(end.kind) };
+  const end = endThatHasCome({ ends, now });
+  if (end !== null) return { kind: 'dead', reason: deadReasonOfEnd(end.kind) };
   if (tokens.refreshExpiresAt !== null && now >= tokens.refreshExpiresAt && expired) {
     return { kind: 'dead', reason: 'refresh_expired' };
   }
-  if (attemptLeftOpen) return { kind: 'recover', reason: 'attempt_left_open' };
+  if (attempt === 'left_open') return { kind: 'recover', reason: 'attempt_left_open' };
   if (!tokens.hasRefreshToken) {
     if (expired) return { kind: 'dead', reason: 'refresh_expired' };
     return rejected ? { kind: 'dead', reason: 'revoked' } : { kind: 'use', reason: 'valid_and_not_refreshable' };
   }
-  if (rejected) return { kind: 'refresh', reason: 'rejected_by_source' };
-  if (expired) return { kind: 'refresh', reason: 'expired' };
+  const reason = dueReason({ tokens, attempt, rejected, expired, neededUntil });
+  if (reason === null) return { kind: 'use', reason: 'valid_long_enough' };
+  // What only a person can mend is held back for the whole source, and tried at once after a restart.
+  const waits = trouble !== null && trouble.kind !== 'misconfigured' && now < trouble.until;
+  if (waits) return { kind: 'wait', reason: 'told_to_wait', until: trouble.until };
+  return reason === 'attempt_left_open' ? { kind: 'recover', reason } : { kind: 'refresh', reason };
+}
+
+/** Why the refresh token is to be spent now, if it is. */
+function dueReason({
+  tokens,
+  attempt,
+  rejected,
+  expired,
+  neededUntil,
+}: {
+  readonly tokens: TokenFacts;
+  readonly attempt: 'none' | 'parked';
+  readonly rejected: boolean;
+  readonly expired: boolean;
+  readonly neededUntil: Instant;
+}) {
+  if (attempt === 'parked') return 'attempt_left_open';
+  if (rejected) return 'rejected_by_source';
+  if (expired) return 'expired';
   const due = neededUntil + leadMs(tokens.accessLifetimeMs) - LIMITS.lifetimeSlackMs > tokens.accessExpiresAt;
-  if (due) return { kind: 'refresh', reason: 'ends_before_next_run' };
-  if (wouldIdle({ tokens, neededUntil })) return { kind: 'refresh', reason: 'kept_alive' };
-  return { kind: 'use', reason: 'valid_long_enough' };
+  if (due) return 'ends_before_next_run';
+  return wouldIdle({ tokens, neededUntil }) ? 'kept_alive' : null;
+}
+
+/** When the stored pair was granted. */
+export function grantedAtOf({ accessExpiresAt, accessLifetimeMs }: TokenFacts): Instant {
+  return accessExpiresAt - accessLifetimeMs;
 }
 
 /** Whether the refresh token would lie unused for too long, or reach its end, before the run after this one. */
 function wouldIdle({ tokens, neededUntil }: { readonly tokens: TokenFacts; readonly neededUntil: Instant }): boolean {
-  const { accessExpiresAt, accessLifetimeMs, refreshExpiresAt } = tokens;
-  const grantedAt = accessExpiresAt - accessLifetimeMs;
-  if (neededUntil - grantedAt > LIMITS.refreshIdleMaxMs) return true;
+  const { refreshExpiresAt } = tokens;
+  if (neededUntil - grantedAtOf(tokens) > LIMITS.refreshIdleMaxMs) return true;
   return refreshExpiresAt !== null && neededUntil + LIMITS.refreshEndMarginMs > refreshExpiresAt;
 }

@@ -51,6 +51,7 @@ export const ERRORS = {
 
   upstream_unavailable: entry('later', 'upstream', false, 502, 'The source does not answer'),
   upstream_timeout: entry('later', 'upstream', false, 504, 'The source did not answer in time'),
+  upstream_cut_short: entry('later', 'upstream', true, 502, 'The answer of the source is incomplete or damaged'),
   refresh_unsure: entry('later', 'upstream', true, 503, 'A refresh was sent and its outcome is not known yet'),
   upstream_throttled: entry('after_hint', 'upstream', false, 503, 'The source throttles us'),
   upstream_syncing: entry('after_hint', 'upstream', false, 503, 'The source is still loading the patient'),

@@ -21,12 +21,47 @@ export const LIMITS = {
   pageHeadersTimeoutMs: 60 * SECOND_MS,
   /** Between two chunks of a page: a slow-loris body ends here. */
   pageBodyIdleTimeoutMs: 30 * SECOND_MS,
-  /** One page, decompressed. A single $everything bundle of a long history is tens of MB. */
-  pageMaxBytes: 512 * MIB,
+  /** One page, decompressed, read as it arrives. A single $everything bundle of a long history is tens of MB, the largest seen 300; 2 GiB is no patient. */
+  pageMaxBytes: 2_048 * MIB,
+  /** The same where a page is held in memory as a whole. */
+  wholePageMaxBytes: 512 * MIB,
+  /** A compressed body may open to this many times its size. FHIR's JSON gives 10 to 30, in rare cases 100; gzip can do 1,000, which is a bomb's. */
+  expansionMax: 200,
+  /** Until so much has come out, the share says nothing: a page of blanks is no attack. */
+  expansionFreeBytes: 8 * MIB,
+  /** What is read of a refusal: an OperationOutcome is a few kB, and an error page tells us nothing. */
+  errorBodyMaxBytes: 256 * KIB,
+  /** Status line, headers and trailers of an answer; real ones have under 8 kB. */
+  replyHeadMaxBytes: 16 * KIB,
+  /** Announcements (1xx) before an answer: servers send one or two. */
+  interimRepliesMax: 20,
   /** One page from its first byte to its last: a body that drips a byte now and then never idles. */
   pageDeadlineMs: 15 * MINUTE_MS,
   /** All pages of one pull, decompressed: a worker's place is not kept by an upstream without end. */
   pullMaxBytes: 8_192 * MIB,
+  /** Entries that come before their page says what it is wait in memory up to here: `resourceType` comes first nearly everywhere, and where it comes last, pages have some MB. */
+  pageHeldBackMaxBytes: 64 * MIB,
+  /** How often a type is read from its beginning although its changes can be asked for: only that sees removals, and edits that bear an old date. */
+  reconcileEveryMs: 7 * DAY_MS,
+  /** How far an incremental pull reaches back before the last one: clocks differ, and servers index minutes after they commit. */
+  incrementalOverlapMs: HOUR_MS,
+  /** A pull that a crash left is gone on with for so long; then the source's page cursors are over, and it begins anew. */
+  resumePullWithinMs: 12 * HOUR_MS,
+  /** A complete pull that misses a larger share of a type's stored resources is not believed at once. */
+  suddenDropShare: 0.2,
+  /** How long a source's CapabilityStatement is taken for true. */
+  abilitiesFreshMs: 7 * DAY_MS,
+  /** A CapabilityStatement; large EHRs send some MB. */
+  abilitiesMaxBytes: 16 * MIB,
+  /** A pull writes down where it is after so many bytes of pages, or so much time: a crash repeats no more than that. */
+  checkpointBytes: MIB,
+  checkpointEveryMs: 2 * SECOND_MS,
+  /** Entries that may belong to another patient wait in memory for the end of the pull, when all links between Patients are known. */
+  doubtfulMaxBytes: 8 * MIB,
+  /** Packs that one pull rewrites because more than half of each is dead. */
+  compactPacksMax: 16,
+  /** The share of a pack that must be alive; below it the pack is rewritten. */
+  packAliveShare: 0.5,
   /** Pages of one resource type. At 1,000 resources a page this is five million. */
   pagesPerTypeMax: 5_000,
   connectTimeoutMs: 10 * SECOND_MS,
@@ -62,6 +97,8 @@ export const LIMITS = {
   leaseTakenRetryMs: 2 * SECOND_MS,
   /** How often each worker looks for open intents, late purges and lost jobs: a crash is repaired within 10 s (P4). */
   sweepEveryMs: SECOND_MS,
+  /** Looks of one kind that may be under way at once: each works on {@link LIMITS.sweepConcurrency}, and hanging endpoints can keep some of them for a minute. */
+  sweepLooksMax: 8,
   /** What one sweep works on at once: one hanging token endpoint must not keep the others out of their grace window. */
   sweepConcurrency: 10,
   /** A cancellation that overtook its own request in the queue waits this long for it. */
@@ -83,8 +120,15 @@ export const LIMITS = {
   sendWithinMs: 3 * SECOND_MS,
   /** A refusal that does not say why (`invalid_request`) is believed when it comes again this much later (contract, section 11). */
   secondLookAfterMs: 10 * MINUTE_MS,
+  /** However long its access token lives, a standing authorization runs this often, so that its refresh token is used; such a run pulls only when a pull is due. */
+  runEveryMaxMs: DAY_MS,
   /** A refresh token is used this often at least, however long its access token lives: idle ones die in the field (promise P11). Two missed runs fit in. */
   refreshIdleMaxMs: 25 * HOUR_MS,
+  /**
+   * An attempt that nobody answered can reach a strict server after the next one, and kill the pair that was granted meanwhile: a token request's 15 s, and as
+   * much for networks. A refusal is called ambiguous until a grant was sent this long after the last such attempt.
+   */
+  doubtFadesMs: MINUTE_MS,
   /** A refresh token with a known end is used this long before it. */
   refreshEndMarginMs: DAY_MS,
   /** Failures of one source in a row before it counts as away: one lost packet is no outage. */
@@ -99,6 +143,8 @@ export const LIMITS = {
   tokenMinValidityMs: MINUTE_MS,
   /** The days ahead of an end that a warning may be asked for. */
   warnDaysMax: 365,
+  /** An end told as so many seconds moves by the time a reply takes: within an hour it is the same end, and said before. */
+  sameEndMs: HOUR_MS,
   /** How far ahead the calendar can be asked: no grant in the field lasts longer. */
   calendarDaysMax: 3_660,
   /** Discovery documents are a few kB; a CapabilityStatement beside them may not come through here. */

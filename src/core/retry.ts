@@ -32,7 +32,7 @@ export function retryAfterMs({
 }): number {
   switch (trouble) {
     case 'misconfigured':
-      return LIMITS.sourceProbeEveryMs * (1 + random / 10);
+      return hintMs ?? LIMITS.sourceProbeEveryMs * (1 + random / 10);
     case 'throttled':
       return hintMs ?? LIMITS.throttledRetryMs * (0.5 + random);
     case 'outage':

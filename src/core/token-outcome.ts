@@ -1,6 +1,7 @@
 import type { DeadReason, Ends } from './authorization.ts';
 import { deadReasonOfEnd, earliestEnd } from './calendar.ts';
 import type { Instant } from './clock.ts';
+import { LIMITS } from './limits.ts';
 import type { Secret } from './secret.ts';
 
 /** Until when a refresh token may be used: `never` ends (the wire's 0), after some time, or nobody said (null). */
@@ -123,4 +124,20 @@ export function judgeExchangeReply(reply: TokenReply): TokenOutcome {
   const outcome = judgeTokenReply(reply);
   const plain = outcome.kind === 'unclear' || (outcome.kind === 'unsure' && outcome.reason === 'not_oauth');
   return plain && reply.kind === 'reply' && EXCHANGE_REFUSALS.has(reply.status) ? { kind: 'refused' } : outcome;
+}
+
+/** Which doubt a pair that was granted to a request sent at `sentAt` still stands under: the latest unanswered attempt, until it has surely reached its server. */
+export function doubtAfter({
+  attempts,
+  sentAt,
+}: {
+  /** When attempts were sent that nobody answered, of this token and of the one before. */
+  readonly attempts: readonly (Instant | null)[];
+  readonly sentAt: Instant;
+}): Instant | null {
+  const latest = attempts.reduce<Instant | null>(
+    (found, at) => (at !== null && (found === null || at > found) ? at : found),
+    null,
+  );
+  return latest !== null && sentAt - latest < LIMITS.doubtFadesMs ? latest : null;
 }

@@ -1,15 +1,18 @@
 import type { Authorization } from '../core/authorization.ts';
+import { deadReasonOfEnd, endThatHasCome } from '../core/calendar.ts';
 import { PerennialError } from '../core/errors.ts';
 import type { JobOutcome } from '../core/ports/queue.ts';
 import { judgeExchangeReply } from '../core/token-outcome.ts';
 import { commitGrant } from './commit-grant.ts';
 import type { Context } from './context.ts';
 import { declareDead } from './end.ts';
+import { putBack, putBackFor } from './put-back.ts';
 import { rescueGrant } from './rescue.ts';
 import { schedule } from './schedule.ts';
 import { spendOnce } from './spend.ts';
+import { sureNow } from './sure-now.ts';
+import { takeUp } from './take-up.ts';
 import { openTokens } from './token-vault.ts';
-import { putBack, putBackFor, takeUp } from './work.ts';
 
 /** Exchanges the public token of a pending authorization; after that it is active and scheduled. */
 export function activate({
@@ -26,6 +29,12 @@ export function activate({
     const tokens = await store.tokens(authorizationId);
     const publicToken = tokens === null ? null : openTokens({ key: work.key, row: tokens }).publicToken;
     if (tokens === null || publicToken === null) throw new PerennialError('internal', { field: 'publicToken' });
+    const end = endThatHasCome({ ends: work.authorization.ends, now: await sureNow(context) });
+    if (end !== null) {
+      const reason = deadReasonOfEnd(end.kind);
+      await declareDead({ work, reason });
+      return { kind: 'done', reason };
+    }
     const { exchange } = work.source;
     if (exchange === null) throw new PerennialError('public_token_unsupported');
     const spending = await spendOnce({
@@ -38,8 +47,8 @@ export function activate({
     });
     switch (spending.kind) {
       case 'granted': {
-        const { grant, sentAt } = spending;
-        const committed = await commitGrant({ work, grant, sentAt, tokens });
+        const { grant, sentAt, unsureAt } = spending;
+        const committed = await commitGrant({ work, grant, sentAt, unsureAt, tokens });
         if (committed.kind === 'superseded') {
           return { kind: 'done', reason: await rescueGrant({ work, grant, sentAt, tokens }) };
         }

@@ -1,24 +1,27 @@
 import type { Authorization, Ends, Usage } from '../core/authorization.ts';
 import { decideWarning, nextLookAt } from '../core/calendar.ts';
 import type { Instant } from '../core/clock.ts';
-import { decideRefresh } from '../core/decide-refresh.ts';
+import { decideRefresh, grantedAtOf } from '../core/decide-refresh.ts';
 import { LIMITS } from '../core/limits.ts';
 import type { JobOutcome } from '../core/ports/queue.ts';
 import { type Context, WORKER_ACTOR } from './context.ts';
 import { declareDead } from './end.ts';
 import { type Held, withLease } from './lease.ts';
+import { sureNow } from './sure-now.ts';
 
 /** When an authorization's ends are to be looked at again; null for ONE_TIME, whose end is its purpose. */
 export function nextWarningOf({
   context: { warnDays, clock },
   ends,
   usage,
+  refreshGrantedAt,
 }: {
   readonly context: Pick<Context, 'warnDays' | 'clock'>;
   readonly ends: Ends;
   readonly usage: Usage;
+  readonly refreshGrantedAt: Instant;
 }): Instant | null {
-  return usage === 'ONE_TIME' ? null : nextLookAt({ ends, warnDays, now: clock.now() });
+  return usage === 'ONE_TIME' ? null : nextLookAt({ ends, warnDays, refreshGrantedAt, now: clock.now() });
 }
 
 /**
@@ -59,9 +62,14 @@ async function warnOf({
   const { store, clock, warnDays, log } = context;
   const { id: authorizationId, ends, source } = authorization;
   const now = clock.now();
-  const first = decideWarning({ ends, warnDays, warnedAt: null, now });
-  const warnedAt = first.kind === 'warn' ? await store.warnedAt({ authorizationId, endsAt: first.end.at }) : null;
-  const warning = warnedAt === null ? first : decideWarning({ ends, warnDays, warnedAt, now });
+  const tokens = await store.tokens(authorizationId);
+  const refreshGrantedAt = tokens === null ? now : grantedAtOf(tokens);
+  const first = decideWarning({ ends, warnDays, warnedAt: null, refreshGrantedAt, now });
+  const warnedAt =
+    first.kind === 'warn'
+      ? await store.warnedAt({ authorizationId, reason: first.end.kind, endsAt: first.end.at })
+      : null;
+  const warning = warnedAt === null ? first : decideWarning({ ends, warnDays, warnedAt, refreshGrantedAt, now });
   if (warning.kind === 'over') return endOf({ context, held, authorization });
   if (warning.kind === 'none') {
     const patch = { nextWarningAt: warning.nextAt };
@@ -85,22 +93,24 @@ async function endOf({
   readonly held: Held;
   readonly authorization: Authorization;
 }): Promise<JobOutcome> {
-  const { store, clock } = context;
+  const { store } = context;
   const tokens = await store.tokens(authorization.id);
-  const now = clock.now();
+  const now = await sureNow(context);
   const decision =
     tokens === null
       ? null
       : decideRefresh({
           tokens,
-          attemptLeftOpen: false,
+          attempt: 'none',
+          trouble: null,
           rejected: false,
           neededUntil: now,
           ends: authorization.ends,
           now,
         });
   if (decision?.kind !== 'dead') {
-    const patch = { nextWarningAt: tokens === null ? null : tokens.accessExpiresAt };
+    // The access token outlasts the refresh token's end, or our clock is ahead of the store's.
+    const patch = { nextWarningAt: tokens === null ? null : Math.max(tokens.accessExpiresAt, now + LIMITS.sameEndMs) };
     await store.update({ ...held.fence, patch, actor: WORKER_ACTOR });
     return { kind: 'done', reason: 'still_valid' };
   }

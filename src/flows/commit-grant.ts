@@ -1,5 +1,6 @@
 import { admit } from '../core/admit.ts';
 import { cadenceOf } from '../core/cadence.ts';
+import { steady } from '../core/calendar.ts';
 import type { Instant } from '../core/clock.ts';
 import { codeOf } from '../core/errors.ts';
 import { LIMITS } from '../core/limits.ts';
@@ -7,6 +8,7 @@ import { type AuthorizationPatch, type CommitResult, moveTo, type SealedTokens }
 import type { TokenGrant } from '../core/token-outcome.ts';
 import { nextWarningOf } from './calendar.ts';
 import { WORKER_ACTOR } from './context.ts';
+import { createPatience } from './patience.ts';
 import { sealGrant } from './token-vault.ts';
 import type { Work } from './work.ts';
 
@@ -22,12 +24,15 @@ export async function commitGrant({
   work,
   grant: told,
   sentAt,
+  unsureAt,
   tokens,
   more = {},
 }: {
   readonly work: Work;
   readonly grant: TokenGrant;
   readonly sentAt: Instant;
+  /** When an attempt before this one was sent without an answer, if one was. */
+  readonly unsureAt: Instant | null;
   readonly tokens: SealedTokens;
   /** What else is to be written with it. */
   readonly more?: AuthorizationPatch;
@@ -35,7 +40,7 @@ export async function commitGrant({
   const { context, held, key, authorization } = work;
   const grant = withAssumedEnd({ grant: told, assumedMs: work.source.assumedRefreshLifetimeMs });
   const keepRefreshToken = authorization.usage === 'MULTIPLE';
-  const next = sealGrant({ key, grant, previous: tokens, keepRefreshToken, sentAt });
+  const next = sealGrant({ key, grant, previous: tokens, keepRefreshToken, sentAt, unsureAt });
   const patch = { ...patchOf({ work, grant, sentAt, next }), ...more };
   const value = { ...held.fence, expectedVersion: tokens.version, tokens: next, patch, actor: WORKER_ACTOR };
   const result = await insistently({ work, write: () => context.store.commitTokens(value) });
@@ -88,8 +93,8 @@ function patchOf({
     accessLifetimeMs: next.accessLifetimeMs,
     ends: {
       refreshToken: next.hasRefreshToken ? next.refreshExpiresAt : null,
-      maxAuthorization: told ?? authorization.ends.maxAuthorization,
-      accessGrant: grant.accessGrantEndsAt ?? authorization.ends.accessGrant,
+      maxAuthorization: steady({ before: authorization.ends.maxAuthorization, told }),
+      accessGrant: steady({ before: authorization.ends.accessGrant, told: grant.accessGrantEndsAt }),
       consent: authorization.ends.consent,
     },
     authorizedAt,
@@ -97,13 +102,16 @@ function patchOf({
     cadence: cadenceOf(authorization, context.cadence),
   });
   const { ends, periodMs, usage } = admission;
-  const nextWarningAt = nextWarningOf({ context, ends, usage });
+  const nextWarningAt = nextWarningOf({ context, ends, usage, refreshGrantedAt: sentAt });
   if (!first) return { ends, periodMs, nextWarningAt, trouble: null };
   const reason = authorization.stateReason === 'reauthorized' ? 'reauthorized' : 'exchanged';
   return { ...admission, ...moveTo('active', reason), endpoint, authorizedAt, nextWarningAt, trouble: null };
 }
 
-/** Offers the write until it is answered: as long as the process lives, and {@link LIMITS.commitRetryForMs} more once it is told to stop. */
+/**
+ * Offers the write until it is answered: {@link LIMITS.commitHoldMaxMs} while the process lives, and {@link LIMITS.commitRetryForMs} once it is told to
+ * stop. Counted in tries and not on a clock, which may be set while it waits.
+ */
 async function insistently({
   work: { context, authorization },
   write,
@@ -111,16 +119,14 @@ async function insistently({
   readonly work: Work;
   readonly write: () => Promise<CommitResult>;
 }): Promise<CommitResult> {
-  const { clock, stopping, log } = context;
-  const since = clock.stopwatch();
-  let stoppedSince: (() => number) | null = null;
+  const { clock, log } = context;
+  const patience = createPatience(context);
   for (;;) {
     try {
       return await write();
     } catch (error) {
-      if (codeOf(error) !== 'database_unreachable' && since() > LIMITS.commitRetryForMs) throw error;
-      if (stopping.aborted) stoppedSince ??= clock.stopwatch();
-      if (since() > LIMITS.commitHoldMaxMs || (stoppedSince?.() ?? 0) > LIMITS.commitRetryForMs) throw error;
+      const away = codeOf(error) === 'database_unreachable';
+      if (!patience.goesOn({ away })) throw error;
       log.error('token_commit_failed', { authorizationId: authorization.id, code: codeOf(error) });
       await clock.sleep(LIMITS.commitRetryEveryMs);
     }

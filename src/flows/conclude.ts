@@ -2,10 +2,11 @@ import type { Authorization } from '../core/authorization.ts';
 import type { Instant } from '../core/clock.ts';
 import type { JobOutcome } from '../core/ports/queue.ts';
 import { declareDead } from './end.ts';
-import { isGrantGone } from './grant-gone.ts';
+import { lookForGrant } from './grant-gone.ts';
 import type { PullReport } from './pull.ts';
+import { putBack, putBackFor } from './put-back.ts';
 import type { AccessOutcome } from './refresh.ts';
-import { putBack, putBackFor, type Work } from './work.ts';
+import type { Work } from './work.ts';
 
 export type NoToken = Exclude<AccessOutcome, { readonly kind: 'token' }>;
 /** What a pull changes about its authorization. */
@@ -66,9 +67,10 @@ export async function concludePull({
   if (report.superseded) return { kind: 'done', reason: 'superseded' };
   const lastPull = { at: startedAt, result, durationMs };
   if (lost !== null) return notGiven({ work, access: lost, patch: { lastPull } });
-  if (report.missing && (await isGrantGone({ work, neededUntil: startedAt }))) {
-    await declareDead({ work, reason: 'grant_not_found' });
-    return { kind: 'done', reason: 'grant_not_found' };
+  const gone = report.missing ? await lookForGrant({ work, neededUntil: startedAt }) : null;
+  if (gone !== null) {
+    await declareDead({ work, reason: gone });
+    return { kind: 'done', reason: gone };
   }
   if (report.retry !== null) return putBack({ work, ...report.retry, patch: { lastPull } });
   return finish({ lastPull, freshAsOf: startedAt, failedRuns: 0, lastError: null });

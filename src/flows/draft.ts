@@ -46,6 +46,7 @@ export function draftOf({
     version: 1,
     accessExpiresAt: pending ? now : issuedAt + lifetimeMs,
     accessLifetimeMs: lifetimeMs,
+    doubtAt: null,
     refreshExpiresAt: pending ? null : refreshExpiry(refreshEndOf({ context, request }), issuedAt),
   };
   const authorization = newAuthorization({ context, request, actor, now, issuedAt, pending, tokens });
@@ -118,7 +119,12 @@ function newAuthorization({
     acceptedAt: now,
     cadence: cadenceOf({ network, endpoint, cadence }, context.cadence),
   });
-  const nextWarningAt = nextWarningOf({ context, ends: admission.ends, usage: admission.usage });
+  const nextWarningAt = nextWarningOf({
+    context,
+    ends: admission.ends,
+    usage: admission.usage,
+    refreshGrantedAt: issuedAt,
+  });
   return { ...common, ...admission, nextWarningAt, state: 'active', stateReason: 'accepted' };
 }
 

@@ -6,8 +6,8 @@ import { concludePull, notGiven } from './conclude.ts';
 import { type Context, WORKER_ACTOR } from './context.ts';
 import { pullRecords } from './pull.ts';
 import { ensureAccessToken } from './refresh.ts';
+import { takeUp } from './take-up.ts';
 import { createTokenGiver } from './token-giver.ts';
-import { takeUp } from './work.ts';
 
 /** The one fetch of a ONE_TIME authorization: tried again until it is complete or the purge deadline has come, then never again. */
 export function fetchOnce({

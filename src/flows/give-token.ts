@@ -1,16 +1,22 @@
 import { type Authorization, isReadable } from '../core/authorization.ts';
 import { leadMs } from '../core/cadence.ts';
+import { endThatHasCome } from '../core/calendar.ts';
 import { type ErrorCode, PerennialError } from '../core/errors.ts';
 import { LIMITS } from '../core/limits.ts';
 import { TROUBLE_CODES } from '../core/retry.ts';
 import { notGiven } from './conclude.ts';
 import type { Context } from './context.ts';
 import { type AccessOutcome, ensureAccessToken, type GivenToken } from './refresh.ts';
+import { takeUp } from './take-up.ts';
 import { openTokens } from './token-vault.ts';
-import { takeUp } from './work.ts';
+import type { Work } from './work.ts';
 
 /** Hands out access tokens; of callers who ask for the same authorization at once, one looks and all get what it found. */
-export type TokenDesk = (request: { readonly authorizationId: string; readonly actor: string }) => Promise<HandedToken>;
+export type TokenDesk = {
+  readonly hand: (request: { readonly authorizationId: string; readonly actor: string }) => Promise<HandedToken>;
+  /** Resolves when no token is under way any more: a stop waits for it, since a reply may be the only copy of the next refresh token. */
+  readonly settled: () => Promise<void>;
+};
 
 export type HandedToken = {
   readonly authorization: Authorization;
@@ -30,11 +36,16 @@ export function createTokenDesk(context: Context): TokenDesk {
     underWay.set(authorizationId, shared);
     return shared;
   };
-  return async ({ authorizationId, actor }) => {
-    const handed = await within({ context, work: underWay.get(authorizationId) ?? share(authorizationId) });
-    const at = context.clock.now();
-    await context.store.appendAudit({ at, authorizationId, actor, action: 'read:token', reason: null });
-    return handed;
+  return {
+    hand: async ({ authorizationId, actor }) => {
+      const handed = await within({ context, work: underWay.get(authorizationId) ?? share(authorizationId) });
+      const at = context.clock.now();
+      await context.store.appendAudit({ at, authorizationId, actor, action: 'read:token', reason: null });
+      return handed;
+    },
+    settled: async () => {
+      await Promise.allSettled(underWay.values());
+    },
   };
 }
 
@@ -55,21 +66,18 @@ async function within<T>({ context, work }: { readonly context: Context; readonl
 
 type Looking = { readonly context: Context; readonly authorizationId: string };
 
-/** Looks at the stored token until it is valid for a while: refreshes it under the lease, or waits for whoever does. */
+/** The stored token where it is valid for a while; else one refresh under the lease, or the wait for whoever holds it. */
 async function find(looking: Looking): Promise<HandedToken> {
   const { clock } = looking.context;
   const since = clock.stopwatch();
-  for (;;) {
+  while (since() <= LIMITS.tokenWaitMaxMs) {
     const stored = await valid(looking);
     if (stored !== null) return stored;
     const refreshed = await refresh(looking);
-    if (refreshed === 'looked') {
-      const brought = await valid(looking);
-      if (brought !== null) return brought;
-    }
-    if (since() > LIMITS.tokenWaitMaxMs) throw new PerennialError('lease_taken');
+    if (refreshed !== 'taken') return refreshed;
     await clock.sleep(LIMITS.tokenLookEveryMs);
   }
+  throw new PerennialError('lease_taken');
 }
 
 /** The stored token where it lasts long enough; a token that is committed may be used, whatever is under way. */
@@ -78,9 +86,7 @@ async function valid({ context, authorizationId }: Looking): Promise<HandedToken
   const authorization = await store.get(authorizationId);
   if (authorization === null) throw new PerennialError('authorization_not_found');
   const now = clock.now();
-  if (!isReadable(authorization, now)) throw new PerennialError('authorization_ended');
-  if (authorization.state === 'needs_reauthorization') throw new PerennialError('authorization_dead');
-  if (authorization.state !== 'active') throw new PerennialError('authorization_not_active');
+  refuseEnded({ authorization, now });
   const tokens = await store.tokens(authorizationId);
   if (tokens === null) throw new PerennialError('internal', { field: 'tokens' });
   const leastMs = Math.min(LIMITS.tokenMinValidityMs, leadMs(tokens.accessLifetimeMs));
@@ -89,38 +95,51 @@ async function valid({ context, authorizationId }: Looking): Promise<HandedToken
   if (now >= until) return null;
   const { accessToken, patient } = openTokens({ key: await vault.open(authorizationId), row: tokens });
   if (accessToken === null) throw new PerennialError('unseal_failed');
-  const given = { kind: 'token', accessToken, tokens } as const;
-  return { authorization, given, patient: patient?.reveal() ?? null };
+  return { authorization, given: { kind: 'token', accessToken, tokens }, patient: patient?.reveal() ?? null };
+}
+
+function refuseEnded({ authorization, now }: { readonly authorization: Authorization; readonly now: number }): void {
+  const over = endThatHasCome({ ends: authorization.ends, now }) !== null;
+  if (!isReadable(authorization, now)) throw new PerennialError('authorization_ended');
+  if (over || authorization.state === 'needs_reauthorization') throw new PerennialError('authorization_dead');
+  if (authorization.state !== 'active') throw new PerennialError('authorization_not_active');
 }
 
 /** One refresh under the lease, as a run would do it; what stands in its way is written down as for a run, and thrown. */
-async function refresh({ context, authorizationId }: Looking): Promise<'looked' | 'taken'> {
-  const seen: { access: AccessOutcome | null } = { access: null };
+async function refresh({ context, authorizationId }: Looking): Promise<HandedToken | 'taken'> {
+  const seen: { work: Work | null; access: AccessOutcome | null } = { work: null, access: null };
   const signal = new AbortController().signal;
   const outcome = await takeUp({ context, authorizationId, signal, wanted: 'active' }, async (work) => {
-    const neededUntil = context.clock.now() + LIMITS.tokenMinValidityMs;
+    const now = context.clock.now();
+    const toldToWait = now < (work.authorization.trouble?.until ?? 0);
+    const neededUntil = now + LIMITS.tokenMinValidityMs;
     const access = await ensureAccessToken({ ...work, neededUntil, rejected: false });
-    seen.access = access;
-    return access.kind === 'token' ? { kind: 'done', reason: 'refreshed' } : notGiven({ work, access });
+    Object.assign(seen, { work, access });
+    if (access.kind === 'token') return { kind: 'done', reason: 'refreshed' };
+    return toldToWait ? { kind: 'done', reason: 'told_to_wait' } : notGiven({ work, access });
   });
-  const { access } = seen;
-  if (access === null) return notLooked(outcome);
-  if (access.kind === 'dead') throw new PerennialError('authorization_dead');
-  if (access.kind === 'later' && access.meanwhile === null) {
-    throw new PerennialError(TROUBLE_CODES[access.trouble], retryHint(access.hintMs));
-  }
-  if (access.kind === 'cancelled') throw new PerennialError('cancelled');
-  return 'looked';
+  const { work, access } = seen;
+  if (work === null || access === null) return notLooked(outcome);
+  const given = access.kind === 'later' ? access.meanwhile : access;
+  if (given?.kind === 'token') return handed({ work, given });
+  if (access.kind === 'later') throw new PerennialError(TROUBLE_CODES[access.trouble], retryHint(access.hintMs));
+  if (access.kind === 'superseded') return 'taken';
+  throw new PerennialError(access.kind === 'dead' ? 'authorization_dead' : 'cancelled');
 }
 
-/** The lease was taken, or the run was put back before it began (a suspended source, a store that is away). */
-function notLooked(outcome: Awaited<ReturnType<typeof takeUp>>): 'looked' | 'taken' {
+function handed({ work, given }: { readonly work: Work; readonly given: GivenToken }): HandedToken {
+  const { patient } = openTokens({ key: work.key, row: given.tokens });
+  return { authorization: work.authorization, given, patient: patient?.reveal() ?? null };
+}
+
+/** The lease was taken or the state has changed, and one looks again; or the run was put back before it began (a suspended source, a store that is away). */
+function notLooked(outcome: Awaited<ReturnType<typeof takeUp>>): 'taken' {
   if (outcome.kind === 'again' && outcome.reason === 'lease_taken') return 'taken';
-  if (outcome.kind === 'done' && !SOURCE_CODES.has(outcome.reason)) return 'looked';
-  throw new PerennialError(codeOfReason(outcome.kind === 'failed' ? outcome.code : outcome.reason));
+  if (outcome.kind === 'done' && outcome.reason.startsWith('state_')) return 'taken';
+  const reason = outcome.kind === 'failed' ? outcome.code : outcome.reason;
+  throw new PerennialError(CODES.find((code) => code === reason) ?? 'internal');
 }
 
-const SOURCE_CODES: ReadonlySet<string> = new Set(Object.values(TROUBLE_CODES));
 const CODES: readonly ErrorCode[] = [
   ...Object.values(TROUBLE_CODES),
   'database_unreachable',
@@ -128,10 +147,6 @@ const CODES: readonly ErrorCode[] = [
   'unseal_failed',
   'unknown_source',
 ];
-
-function codeOfReason(reason: string): ErrorCode {
-  return CODES.find((code) => code === reason) ?? 'internal';
-}
 
 function retryHint(hintMs: number | null): { readonly retryAfterMs?: number } {
   return hintMs === null ? {} : { retryAfterMs: hintMs };

@@ -5,7 +5,7 @@ import { notGiven } from './conclude.ts';
 import type { Context } from './context.ts';
 import { withLease } from './lease.ts';
 import { ensureAccessToken } from './refresh.ts';
-import { takeUp } from './work.ts';
+import { takeUp } from './take-up.ts';
 
 /**
  * Finishes what a crash left open: a token that was about to be spent, or was spent without anybody knowing. It is offered again at once, because

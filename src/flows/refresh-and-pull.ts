@@ -4,9 +4,11 @@ import type { JobOutcome } from '../core/ports/queue.ts';
 import { concludePull, notGiven, type PulledPatch } from './conclude.ts';
 import { type Context, WORKER_ACTOR } from './context.ts';
 import { pullRecords } from './pull.ts';
+import { noteTrouble } from './put-back.ts';
 import { ensureAccessToken } from './refresh.ts';
+import { takeUp } from './take-up.ts';
 import { createTokenGiver } from './token-giver.ts';
-import { takeUp, type Work } from './work.ts';
+import type { Work } from './work.ts';
 
 /**
  * One run of a MULTIPLE authorization's repeating job: refreshes its tokens if they would not last until the next run, and pulls its
@@ -34,6 +36,7 @@ export function refreshAndPull({
     const failed = access.kind === 'token' ? null : access;
     if (given === null)
       return failed === null ? { kind: 'done', reason: 'superseded' } : notGiven({ work, access: failed });
+    const going = failed?.kind === 'later' ? await noteTrouble({ work, ...failed }) : work;
     const decision = decidePull({
       authorization,
       cadence: cadenceOf(authorization, context.cadence),
@@ -41,16 +44,19 @@ export function refreshAndPull({
       nextRunAt: neededUntil,
       now: context.clock.now(),
     });
-    const finish = (patch: PulledPatch): Promise<JobOutcome> =>
-      failed === null ? plan({ work, patch }) : notGiven({ work, access: failed, patch });
+    const finish = async (patch: PulledPatch): Promise<JobOutcome> => {
+      if (failed === null) return plan({ work, patch });
+      const outcome = await notGiven({ work: going, access: failed, patch });
+      return outcome.kind === 'again' ? { ...outcome, asDue: true } : outcome;
+    };
     if (decision.kind === 'skip') {
       const outcome = await finish({ failedRuns: 0, lastError: null });
       return outcome.kind === 'done' ? { kind: 'done', reason: decision.reason } : outcome;
     }
     const startedAt = context.clock.now();
-    const giver = createTokenGiver({ work, first: given, neededUntil, refreshFails: failed !== null });
-    const report = await pullRecords({ work, giveToken: giver.give });
-    return concludePull({ work, report, startedAt, lost: giver.lost(), finish });
+    const giver = createTokenGiver({ work: going, first: given, neededUntil, refreshFails: failed !== null });
+    const report = await pullRecords({ work: going, giveToken: giver.give });
+    return concludePull({ work: going, report, startedAt, lost: giver.lost(), finish });
   });
 }
 

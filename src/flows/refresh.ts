@@ -9,6 +9,7 @@ import { deadReasonOf } from '../core/token-outcome.ts';
 import { commitGrant } from './commit-grant.ts';
 import { rescueGrant } from './rescue.ts';
 import { type Spending, spendOnce } from './spend.ts';
+import { sureNow } from './sure-now.ts';
 import { openTokens } from './token-vault.ts';
 import type { Work } from './work.ts';
 
@@ -38,17 +39,38 @@ export async function ensureAccessToken(
   const tokens = await context.store.tokens(authorization.id);
   if (tokens === null) throw new PerennialError('internal', { field: 'tokens' });
   const intent = await context.store.intent(authorization.id);
-  const decision = decideRefresh({
-    tokens,
-    attemptLeftOpen: intent !== null,
-    rejected: work.rejected,
-    neededUntil: work.neededUntil,
-    ends: authorization.ends,
-    now: context.clock.now(),
-  });
+  const decideAt = (now: Instant) =>
+    decideRefresh({
+      tokens,
+      attempt: intent === null ? 'none' : intent.parked ? 'parked' : 'left_open',
+      trouble: authorization.trouble,
+      rejected: work.rejected,
+      neededUntil: work.neededUntil,
+      ends: authorization.ends,
+      now,
+    });
+  const first = decideAt(context.clock.now());
+  const decision = first.kind === 'dead' ? decideAt(await sureNow(context)) : first;
   if (decision.kind === 'dead') return decision;
   if (decision.kind === 'use') return use({ key, tokens });
+  if (decision.kind === 'wait') return waiting({ work, tokens, until: decision.until });
   return refresh({ work, tokens, earlier: intent });
+}
+
+/** Another run, or a caller, was told when to come back: that holds for everybody, and leaves `until` as it is. */
+function waiting({
+  work: { context, authorization, key, rejected },
+  tokens,
+  until,
+}: {
+  readonly work: Work & { readonly rejected: boolean };
+  readonly tokens: SealedTokens;
+  readonly until: Instant;
+}): AccessOutcome {
+  const trouble = authorization.trouble?.kind ?? 'outage';
+  const now = context.clock.now();
+  const holds = !rejected && trouble !== 'unsure' && now < tokens.accessExpiresAt;
+  return { kind: 'later', trouble, hintMs: until - now, meanwhile: holds ? use({ key, tokens }) : null };
 }
 
 function use({ key, tokens }: { readonly key: DataKey; readonly tokens: SealedTokens }): GivenToken {
@@ -98,8 +120,8 @@ async function settle({
   const { context, authorization, key } = work;
   switch (spending.kind) {
     case 'granted': {
-      const { grant, sentAt } = spending;
-      const committed = await commitGrant({ work, grant, sentAt, tokens });
+      const { grant, sentAt, unsureAt } = spending;
+      const committed = await commitGrant({ work, grant, sentAt, unsureAt, tokens });
       if (committed.kind === 'committed') return use({ key, tokens: committed.tokens });
       await rescueGrant({ work, grant, sentAt, tokens });
       return siblingsTokens({ work, tokens });
@@ -107,7 +129,7 @@ async function settle({
     case 'refused': {
       const winner = await siblingsTokens({ work, tokens });
       if (winner.kind === 'token') return winner;
-      const { unsureBefore } = spending;
+      const unsureBefore = spending.unsureBefore || tokens.doubtAt !== null;
       return {
         kind: 'dead',
         reason: deadReasonOf({ unsureBefore, now: context.clock.now(), ends: authorization.ends }),
@@ -136,5 +158,7 @@ async function siblingsTokens({
 }): Promise<AccessOutcome> {
   const stored = await work.context.store.tokens(work.authorization.id);
   if (stored === null || stored.version <= tokens.version) return { kind: 'superseded' };
-  return use({ key: work.key, tokens: stored });
+  // A new consent by public token has no access token yet.
+  const { accessToken } = openTokens({ key: work.key, row: stored });
+  return accessToken === null ? { kind: 'superseded' } : { kind: 'token', accessToken, tokens: stored };
 }

@@ -1,91 +1,105 @@
-import type { StateReason } from '../core/authorization.ts';
+import type { Authorization, StateReason } from '../core/authorization.ts';
 import type { Instant } from '../core/clock.ts';
+import { codeOf } from '../core/errors.ts';
 import { LIMITS } from '../core/limits.ts';
 import { moveTo, type SealedTokens } from '../core/ports/store.ts';
 import type { TokenGrant } from '../core/token-outcome.ts';
 import { commitGrant } from './commit-grant.ts';
 import { type Held, withLease } from './lease.ts';
+import { createPatience } from './patience.ts';
 import { enqueueJobs } from './schedule.ts';
 import type { Work } from './work.ts';
 
 /** The verdicts that a late reply proves wrong. */
 const AMBIGUOUS: ReadonlySet<StateReason> = new Set(['ambiguous_refresh', 'ambiguous_exchange']);
 
-/**
- * Saves a pair that was granted to a holder who had lost the lease while its request was under way (a process that was frozen, a store that was away).
- * Whoever took over has either stored a newer pair, and then this one is dropped, or was refused because this one had been given out: then it is the
- * only living pair there is. So: take the lease anew, and if the token version has not moved, store it; an authorization that was condemned as
- * ambiguous meanwhile lives again.
- */
-export async function rescueGrant({
-  work,
-  grant,
-  sentAt,
-  tokens,
-}: {
+type Late = {
   readonly work: Work;
   readonly grant: TokenGrant;
   readonly sentAt: Instant;
   readonly tokens: SealedTokens;
-}): Promise<'rescued' | 'dropped'> {
-  const { context } = work;
+};
+
+/**
+ * Saves a pair that was granted to a holder who had lost the lease while its request was under way (a process that was frozen, a store that was away).
+ * Whoever took over has either stored a newer pair, and then this one is dropped, or was refused because this one had been given out: then it is the
+ * only living pair there is. So: take the lease anew, and if the token version has not moved, store it; an authorization that was condemned as
+ * ambiguous meanwhile lives again. It waits for a sibling's run as long as the process lives, since a run may hold the lease for more than a minute.
+ */
+export async function rescueGrant(late: Late): Promise<'rescued' | 'dropped'> {
+  const { context, authorization } = late.work;
   const { clock, log } = context;
-  const authorizationId = work.authorization.id;
-  const since = clock.stopwatch();
-  // Bounded by the commit's own patience: by then a live sibling has ended one way or the other.
-  while (since() < LIMITS.commitRetryForMs) {
-    const signal = new AbortController().signal;
-    const outcome = await withLease({ context, authorizationId, signal }, async (held) => {
-      const authorization = await context.store.get(authorizationId);
-      const stored = await context.store.tokens(authorizationId);
-      if (authorization === null || stored === null || stored.version !== tokens.version) return 'dropped';
-      const condemned = authorization.state === 'needs_reauthorization';
-      if (condemned && !AMBIGUOUS.has(authorization.stateReason)) return 'dropped';
-      // A pair out of an exchange begins a life; one out of a refresh goes on with it.
-      const standing = { ...authorization, state: work.authorization.state };
-      const late = condemned ? { ...moveTo('active', 'late_reply'), nextRunAt: clock.now(), lastError: null } : {};
-      const patched = { work: { ...work, authorization: standing, held }, grant, sentAt, tokens, more: late };
-      const committed = await commitGrant(patched);
-      if (committed.kind === 'superseded') return 'dropped';
-      if (condemned) await keepDoubt({ work, held, tokenVersion: committed.tokens.version, at: sentAt });
-      const active = { ...authorization, ...committed.patch };
-      if (authorization.state !== 'active') await enqueueJobs({ context, authorization: active, reason: 'repaired' });
-      return 'rescued';
-    });
-    if (outcome.kind === 'held') {
-      log.warn('late_grant', { authorizationId, outcome: outcome.value });
-      return outcome.value;
+  const authorizationId = authorization.id;
+  const patience = createPatience(context);
+  for (;;) {
+    const outcome = await tryRescue(late);
+    if (outcome !== 'not_yet') {
+      if (outcome === 'dropped') log.error('late_grant', { authorizationId, outcome });
+      else log.warn('late_grant', { authorizationId, outcome });
+      return outcome === 'dropped' || outcome === 'overtaken' ? 'dropped' : 'rescued';
     }
-    await clock.sleep(LIMITS.leaseTakenRetryMs / 2);
+    if (!patience.goesOn({ away: true })) break;
+    await clock.sleep(LIMITS.commitRetryEveryMs);
   }
+  log.error('late_grant', { authorizationId, outcome: 'given_up' });
   return 'dropped';
 }
 
-/**
- * Whoever took over offered the old token once more, and a source that punishes reuse has killed this pair with it. So the doubt stays until the next grant:
- * the next run refreshes at once, and a refusal then is called ambiguous and not the patient's revocation.
- */
-async function keepDoubt({
-  work: { context, authorization },
+/** One try. A store that is away is asked again; a version that has moved needs no lease to be seen. */
+async function tryRescue(late: Late): Promise<'rescued' | 'dropped' | 'overtaken' | 'not_yet'> {
+  const { context, authorization } = late.work;
+  const authorizationId = authorization.id;
+  try {
+    const stored = await context.store.tokens(authorizationId);
+    if (stored === null) return await dropped(late);
+    if (stored.version !== late.tokens.version) return 'overtaken';
+    const signal = new AbortController().signal;
+    const outcome = await withLease({ context, authorizationId, signal }, (held) => storeLate({ late, held }));
+    return outcome.kind === 'held' ? outcome.value : 'not_yet';
+  } catch (error) {
+    if (codeOf(error) !== 'database_unreachable') throw error;
+    return 'not_yet';
+  }
+}
+
+async function storeLate({
+  late,
   held,
-  tokenVersion,
-  at,
 }: {
-  readonly work: Work;
+  readonly late: Late;
   readonly held: Held;
-  readonly tokenVersion: number;
-  readonly at: Instant;
-}): Promise<void> {
-  const intent = {
-    authorizationId: authorization.id,
-    kind: 'refresh',
-    attemptId: context.entropy.id(),
-    tokenVersion,
-    startedAt: at,
-    unsure: true,
-    parked: true,
-    unclearSince: null,
-  } as const;
-  const lease = { owner: context.owner, leaseMs: LIMITS.leaseMs };
-  await context.store.openIntent({ ...held.fence, intent, lease });
+}): Promise<'rescued' | 'dropped' | 'overtaken'> {
+  const { work, grant, sentAt, tokens } = late;
+  const { context } = work;
+  const authorization = await context.store.get(work.authorization.id);
+  const stored = await context.store.tokens(work.authorization.id);
+  if (stored !== null && stored.version !== tokens.version) return 'overtaken';
+  if (authorization === null || stored === null || isEnding(authorization)) return dropped(late);
+  const condemned = authorization.state === 'needs_reauthorization';
+  if (condemned && !AMBIGUOUS.has(authorization.stateReason)) return dropped(late);
+  // A pair out of an exchange begins a life; one out of a refresh goes on with it.
+  const standing = { ...authorization, state: work.authorization.state };
+  const now = context.clock.now();
+  const more = condemned ? { ...moveTo('active', 'late_reply'), nextRunAt: now, lastError: null } : {};
+  // Whoever took over may have offered the old token once more, and a source that punishes reuse kills this pair with it: the doubt stays with it.
+  const unsureAt = Math.max(now, sentAt);
+  const patched = { ...work, authorization: standing, held };
+  const committed = await commitGrant({ work: patched, grant, sentAt, unsureAt, tokens, more });
+  if (committed.kind === 'superseded') return dropped(late);
+  const active = { ...authorization, ...committed.patch };
+  if (authorization.state !== 'active') await enqueueJobs({ context, authorization: active, reason: 'repaired' });
+  return 'rescued';
+}
+
+function isEnding({ state }: Authorization): boolean {
+  return state === 'purging' || state === 'purged';
+}
+
+/** A pair that nobody will use is given back to the source, as far as it takes it: after a purge it would live on there. */
+async function dropped({ work: { source }, grant }: Late): Promise<'dropped'> {
+  if (source.revokeOnPurge) {
+    const signal = AbortSignal.timeout(LIMITS.tokenRequestTimeoutMs);
+    await source.revoke({ accessToken: grant.accessToken, refreshToken: grant.refreshToken, signal });
+  }
+  return 'dropped';
 }

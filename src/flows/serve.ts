@@ -5,17 +5,16 @@ import { PerennialError } from '../core/errors.ts';
 import { UNITS } from '../core/limits.ts';
 import { accept } from './accept.ts';
 import type { Context } from './context.ts';
-import { createTokenDesk } from './give-token.ts';
+import { createTokenDesk, type TokenDesk } from './give-token.ts';
 import { readChanges, readRecords } from './read-records.ts';
 import { requestPurge } from './request-purge.ts';
 import { eventViewOf, sourceViewOf, tokenViewOf, viewOf } from './view.ts';
 
 /** The doors' one counter: what HTTP, the sealed intake and the command line call. */
-export function createService(context: Context): Service {
+export function createService(context: Context, desk: TokenDesk = createTokenDesk(context)): Service {
   const { store, clock, queue, cadence } = context;
   const view = (authorization: Authorization): AuthorizationView =>
     viewOf({ authorization, cadence, now: clock.now() });
-  const desk = createTokenDesk(context);
   const found = async (id: string): Promise<Authorization> => {
     const authorization = await store.get(id);
     if (authorization === null) throw new PerennialError('authorization_not_found');
@@ -42,13 +41,15 @@ export function createService(context: Context): Service {
       readRecords({ context, authorizationId: id, actor, ...(type === undefined ? {} : { type }) }),
     changes: ({ id, actor, after, limit }) => readChanges({ context, authorizationId: id, actor, after, limit }),
     token: async ({ id, actor }) => {
-      const { authorization, given, patient } = await desk({ authorizationId: id, actor });
+      const { authorization, given, patient } = await desk.hand({ authorizationId: id, actor });
       return tokenViewOf({ context, authorization, given, patient });
     },
     events: async (page) => (await store.events(page)).map(eventViewOf),
     calendar: async ({ withinDays, limit }) => {
       const before = clock.now() + withinDays * UNITS.DAY_MS;
-      return (await store.calendar({ before, limit })).map(view);
+      const ending = (await store.calendar({ before, limit })).map(view);
+      const [all, waiting] = await Promise.all([store.countEnding({ before }), store.countWaiting()]);
+      return { ending, more: Math.max(0, all - ending.length), waiting };
     },
     sources: async () => (await store.sourceStates()).map(sourceViewOf),
     receipt: async (id) => {

@@ -11,7 +11,13 @@ import type { Held } from './lease.ts';
 
 /** How the spending of one single-use token ended. */
 export type Spending =
-  | { readonly kind: 'granted'; readonly grant: TokenGrant; readonly sentAt: Instant }
+  /** `unsureAt` is when an attempt before this one was sent without an answer, if one was. */
+  | {
+      readonly kind: 'granted';
+      readonly grant: TokenGrant;
+      readonly sentAt: Instant;
+      readonly unsureAt: Instant | null;
+    }
   | { readonly kind: 'refused'; readonly unsureBefore: boolean }
   /** No verdict: the token is kept and offered again. */
   | { readonly kind: 'trouble'; readonly trouble: TroubleKind; readonly hintMs: number | null }
@@ -19,7 +25,9 @@ export type Spending =
   | { readonly kind: 'cancelled' }
   | { readonly kind: 'superseded' };
 
-type NoVerdict = Exclude<TokenOutcome, { readonly kind: 'granted' | 'refused' }>;
+type Verdictless = Exclude<TokenOutcome, { readonly kind: 'granted' | 'refused' }>;
+
+const NOT_SENT: Verdictless = { kind: 'outage', reason: 'not_sent', maybeSpent: false, retryAfterMs: null };
 
 /** What is to be spent, by whom, and what earlier attempts with the same token have left. */
 type Spend = {
@@ -39,7 +47,7 @@ type Spend = {
 };
 
 /** What is known of the token so far: whether an attempt may have used it up, and since when it is refused without a reason. */
-type Doubt = { unsure: boolean; unclearSince: Instant | null };
+type Doubt = { unsureAt: Instant | null; unclearSince: Instant | null };
 
 /** How many times, and with which waits, a token whose fate is unsure is offered again within one run. */
 const TRIES = [0, ...LIMITS.refreshTryWaitsMs];
@@ -53,7 +61,8 @@ const TRIES = [0, ...LIMITS.refreshTryWaitsMs];
 export async function spendOnce(spend: Spend): Promise<Spending> {
   const { context, held } = spend.work;
   const doubt = doubtOf(spend);
-  let last: Spending = { kind: 'cancelled' };
+  // Withheld each time: the connection took longer than a token may wait for it, so the source is as good as away.
+  let last: Verdictless = NOT_SENT;
   for (const waitMs of TRIES) {
     const { clock } = context;
     await clock.sleep(waitMs === 0 ? 0 : Math.max(LIMITS.retryMinWallMs, clock.toWallMs(waitMs)), held.signal);
@@ -63,19 +72,21 @@ export async function spendOnce(spend: Spend): Promise<Spending> {
     if (reply === 'superseded') return { kind: 'superseded' };
     if (reply.kind === 'no_reply' && reply.reason === 'withheld') continue;
     const outcome = (spend.judge ?? judgeTokenReply)(reply);
-    if (outcome.kind === 'granted') return { ...outcome, sentAt };
+    if (outcome.kind === 'granted') return { ...outcome, sentAt, unsureAt: doubt.unsureAt };
     report(spend, outcome);
-    if (outcome.kind === 'refused') return { kind: 'refused', unsureBefore: doubt.unsure };
-    last = await withoutVerdict({ spend, doubt, outcome });
-    if (last.kind !== 'trouble' || !mayHaveSpent(outcome)) break;
+    if (outcome.kind === 'refused') return refused(spend, doubt);
+    last = outcome;
+    if (!mayHaveSpent(outcome)) break;
+    doubt.unsureAt = sentAt;
   }
-  return last.kind === 'trouble' ? settle(spend, doubt, last) : last;
+  return withoutVerdict({ spend, doubt, outcome: last });
 }
 
 function doubtOf({ earlier, tokenVersion }: Spend): Doubt {
-  if (earlier === null || earlier.tokenVersion !== tokenVersion) return { unsure: false, unclearSince: null };
+  if (earlier === null || earlier.tokenVersion !== tokenVersion) return { unsureAt: null, unclearSince: null };
   // An intent that nobody parked was left by a crash: its request may have been sent.
-  return { unsure: earlier.unsure || !earlier.parked, unclearSince: earlier.unclearSince };
+  const unsure = earlier.unsure || !earlier.parked;
+  return { unsureAt: unsure ? earlier.startedAt : null, unclearSince: earlier.unclearSince };
 }
 
 /** One durable intent and one POST. */
@@ -97,7 +108,8 @@ async function attempt({
     tokenVersion,
     startedAt: sentAt,
     parked: false,
-    ...doubt,
+    unsure: doubt.unsureAt !== null,
+    unclearSince: doubt.unclearSince,
   };
   const lease = { owner: context.owner, leaseMs: LIMITS.leaseMs };
   if ((await context.store.openIntent({ ...held.fence, intent, lease })) === 'superseded') return 'superseded';
@@ -105,11 +117,17 @@ async function attempt({
   return send({ mayStillSend, signal: new AbortController().signal });
 }
 
-function mayHaveSpent(outcome: NoVerdict): boolean {
+function mayHaveSpent(outcome: Verdictless): boolean {
   return outcome.kind === 'unsure' || (outcome.kind === 'outage' && outcome.maybeSpent);
 }
 
-/** What an answer without a verdict means, after the source as a whole was noted and a second look taken where one is due. */
+/** A refusal of one token still proves that the source answers and takes our client. */
+async function refused({ work: { context, source } }: Spend, doubt: Doubt): Promise<Spending> {
+  await context.store.clearSource({ source: source.name, at: context.clock.now() });
+  return { kind: 'refused', unsureBefore: doubt.unsureAt !== null };
+}
+
+/** What the last answer of a run without a verdict means: the source is noted once, a second look taken where one is due, the doubt kept. */
 async function withoutVerdict({
   spend,
   doubt,
@@ -117,15 +135,14 @@ async function withoutVerdict({
 }: {
   readonly spend: Spend;
   readonly doubt: Doubt;
-  readonly outcome: NoVerdict;
+  readonly outcome: Verdictless;
 }): Promise<Spending> {
   const { context, source } = spend.work;
   if (outcome.kind === 'unclear') return secondLook(spend, doubt);
-  if (mayHaveSpent(outcome)) doubt.unsure = true;
   const condition = CONDITIONS[outcome.kind];
   await context.store.noteSource({ source: source.name, condition, at: context.clock.now() });
   const hintMs = 'retryAfterMs' in outcome ? outcome.retryAfterMs : null;
-  return { kind: 'trouble', trouble: TROUBLES[outcome.kind], hintMs };
+  return settle(spend, doubt, { kind: 'trouble', trouble: TROUBLES[outcome.kind], hintMs });
 }
 
 const CONDITIONS = {
@@ -146,35 +163,38 @@ const TROUBLES = {
  * A refusal that may mean a dead token and may mean something else (`invalid_request`) is believed when the source, asked, calls the token dead, or when
  * it comes again a good while later (contract, section 11).
  */
-async function secondLook({ work: { context }, lookAgain }: Spend, doubt: Doubt): Promise<Spending> {
-  const { clock } = context;
+async function secondLook(spend: Spend, doubt: Doubt): Promise<Spending> {
+  const { lookAgain } = spend;
+  const { clock } = spend.work.context;
   const signal = AbortSignal.timeout(LIMITS.introspectionTimeoutMs);
   const told = lookAgain === undefined ? { kind: 'unknown' } : await lookAgain({ signal });
   const now = clock.now();
   const again = doubt.unclearSince !== null && now - doubt.unclearSince >= LIMITS.secondLookAfterMs;
   if (told.kind === 'inactive' || (told.kind === 'unknown' && again)) {
-    return { kind: 'refused', unsureBefore: doubt.unsure };
+    return refused(spend, doubt);
   }
   doubt.unclearSince ??= now;
-  return { kind: 'trouble', trouble: 'unsure', hintMs: LIMITS.secondLookAfterMs };
+  return settle(spend, doubt, { kind: 'trouble', trouble: 'unsure', hintMs: LIMITS.secondLookAfterMs });
 }
 
 /** The intent stays, parked, while the token's fate is in doubt; without a doubt it is closed. */
 async function settle(spend: Spend, doubt: Doubt, spending: Spending): Promise<Spending> {
   const { context, held, authorization } = spend.work;
   const { store } = context;
-  const intent = doubt.unsure || doubt.unclearSince !== null ? await store.intent(authorization.id) : null;
+  const unsure = doubt.unsureAt !== null;
+  const { unclearSince } = doubt;
+  const intent = unsure || unclearSince !== null ? await store.intent(authorization.id) : null;
   const written =
     intent === null
       ? await store.closeIntent(held.fence)
-      : await store.parkIntent({ ...held.fence, attemptId: intent.attemptId, ...doubt });
+      : await store.parkIntent({ ...held.fence, attemptId: intent.attemptId, unsure, unclearSince });
   return written === 'superseded' ? { kind: 'superseded' } : spending;
 }
 
 /** A stop in the middle: what is in doubt is left open, so that the next worker takes it up within seconds. */
 function leaveOpen(spend: Spend, doubt: Doubt): Promise<Spending> | Spending {
   const cancelled = { kind: 'cancelled' } as const;
-  return doubt.unsure || spend.work.held.signal.aborted ? cancelled : settle(spend, doubt, cancelled);
+  return doubt.unsureAt !== null || spend.work.held.signal.aborted ? cancelled : settle(spend, doubt, cancelled);
 }
 
 function report({ work, kind }: Spend, outcome: Exclude<TokenOutcome, { readonly kind: 'granted' }>): void {

@@ -9,8 +9,9 @@ import { purge } from './purge.ts';
 import { recover } from './recover.ts';
 import { enqueueJobs } from './schedule.ts';
 
-/** One look at the store. */
-export type Sweep = (look: { readonly context: Context; readonly signal: AbortSignal }) => Promise<void>;
+/** One look at the store. `underWay` names what earlier looks of its kind still work on. */
+export type Sweep = (look: Look) => Promise<void>;
+type Look = { readonly context: Context; readonly signal: AbortSignal; readonly underWay?: Set<string> };
 
 /**
  * The looks at the store for what the queue should have done and did not: purges past their deadline, refreshes that a crash left open, runs
@@ -19,61 +20,37 @@ export type Sweep = (look: { readonly context: Context; readonly signal: AbortSi
  */
 export const SWEEPS: readonly Sweep[] = [sweepPurges, sweepIntents, sweepRuns, sweepEnds];
 
-async function sweepPurges({
-  context,
-  signal,
-}: {
-  readonly context: Context;
-  readonly signal: AbortSignal;
-}): Promise<void> {
+async function sweepPurges({ context, signal, underWay }: Look): Promise<void> {
   const due = await context.store.duePurges({ now: context.clock.now(), limit: LIMITS.sweepBatch });
-  await eachOf(due, signal, (authorizationId) =>
+  await eachOf({ ids: due, signal, underWay }, (authorizationId) =>
     attempt({ context, what: 'purge', authorizationId, act: () => purge({ context, authorizationId, signal }) }),
   );
 }
 
-async function sweepIntents({
-  context,
-  signal,
-}: {
-  readonly context: Context;
-  readonly signal: AbortSignal;
-}): Promise<void> {
+async function sweepIntents({ context, signal, underWay }: Look): Promise<void> {
   const orphans = await context.store.orphanIntents({ limit: LIMITS.sweepBatch });
-  await eachOf(orphans, signal, (authorizationId) =>
+  await eachOf({ ids: orphans, signal, underWay }, (authorizationId) =>
     attempt({ context, what: 'refresh', authorizationId, act: () => recover({ context, authorizationId, signal }) }),
   );
 }
 
-async function sweepRuns({
-  context,
-  signal,
-}: {
-  readonly context: Context;
-  readonly signal: AbortSignal;
-}): Promise<void> {
+async function sweepRuns({ context, signal, underWay }: Look): Promise<void> {
   const { clock, store } = context;
   const before = clock.fromWall(clock.wallNow() - LIMITS.overdueGraceMs);
   const overdue = await store.overdueRuns({ before, limit: LIMITS.sweepBatch });
-  await eachOf(overdue, signal, (authorization) =>
-    attempt({
-      context,
-      what: 'run',
-      authorizationId: authorization.id,
-      act: () => repairRun({ context, authorization, signal }),
-    }),
-  );
+  const byId = new Map(overdue.map((authorization) => [authorization.id, authorization]));
+  await eachOf({ ids: [...byId.keys()], signal, underWay }, async (authorizationId) => {
+    const authorization = byId.get(authorizationId);
+    if (authorization === undefined) return;
+    const act = () => repairRun({ context, authorization, signal });
+    await attempt({ context, what: 'run', authorizationId, act });
+  });
 }
 
-async function sweepEnds({
-  context,
-  signal,
-}: {
-  readonly context: Context;
-  readonly signal: AbortSignal;
-}): Promise<void> {
+async function sweepEnds({ context, signal, underWay }: Look): Promise<void> {
   const due = await context.store.dueWarnings({ now: context.clock.now(), limit: LIMITS.sweepBatch });
-  await eachOf(due, signal, ({ id: authorizationId }) =>
+  const ids = due.map(({ id }) => id);
+  await eachOf({ ids, signal, underWay }, (authorizationId) =>
     attempt({ context, what: 'end', authorizationId, act: () => lookAtEnds({ context, authorizationId, signal }) }),
   );
 }
@@ -96,11 +73,22 @@ async function repairRun({
   return { kind: 'done', reason: 'run_was_overdue' };
 }
 
-/** Works on a batch with {@link LIMITS.sweepConcurrency} hands, so that one that hangs keeps only its own hand. */
-async function eachOf<T>(items: readonly T[], signal: AbortSignal, act: (item: T) => Promise<void>): Promise<void> {
-  const left = [...items];
+/** Works on a batch with {@link LIMITS.sweepConcurrency} hands, so that one that hangs keeps only its own hand; what an earlier look still works on is left to it. */
+async function eachOf(
+  {
+    ids,
+    signal,
+    underWay = new Set(),
+  }: { readonly ids: readonly string[]; readonly signal: AbortSignal; readonly underWay?: Set<string> | undefined },
+  act: (id: string) => Promise<void>,
+): Promise<void> {
+  const left = ids.filter((id) => !underWay.has(id));
   const hand = async (): Promise<void> => {
-    for (let item = left.shift(); item !== undefined && !signal.aborted; item = left.shift()) await act(item);
+    for (let id = left.shift(); id !== undefined && !signal.aborted; id = left.shift()) {
+      if (underWay.has(id)) continue;
+      underWay.add(id);
+      await act(id).finally(() => underWay.delete(id));
+    }
   };
   await Promise.all(Array.from({ length: LIMITS.sweepConcurrency }, hand));
 }

@@ -55,7 +55,7 @@ export function viewOf({
       accessGrant: isoOrNull(ends.accessGrant),
       consent: isoOrNull(ends.consent),
     },
-    trouble: trouble === null ? null : { kind: trouble.kind, since: iso(trouble.since) },
+    trouble: trouble === null ? null : { kind: trouble.kind, since: iso(trouble.since), until: iso(trouble.until) },
     nextRunAt: isoOrNull(authorization.nextRunAt),
     periodSeconds: authorization.periodMs === null ? null : authorization.periodMs / UNITS.SECOND_MS,
     purgeDueAt: isoOrNull(authorization.purgeDueAt),

@@ -1,4 +1,4 @@
-import type { EventView, SourceStateView } from '../contract/feed.ts';
+import type { CalendarView, EventView, SourceStateView } from '../contract/feed.ts';
 import type { AuthorizationView } from '../contract/wire.ts';
 
 const SECONDS = { minute: 60, hour: 3_600, day: 86_400 } as const;
@@ -53,19 +53,16 @@ export function listOf(views: readonly AuthorizationView[]): string {
   return table([['ID', 'STATE', 'USAGE', 'NETWORK', 'NEXT RUN', 'LAST PULL', 'FRESHNESS'], ...rows]);
 }
 
-/** Who ends when, for `calendar`; those that have ended come first. */
-export function calendarOf(views: readonly AuthorizationView[]): string {
-  if (views.length === 0) return 'nobody ends in this time\n';
-  const rows = views.map((view) => {
-    const dead = view.state === 'needs_reauthorization';
-    return [
-      view.id,
-      dead ? 'has ended' : (view.endsAt ?? '-'),
-      dead ? view.why : endWord(view.endsBecause),
-      view.source,
-    ];
-  });
-  return table([['ID', 'ENDS', 'BECAUSE', 'SOURCE'], ...rows]);
+/** Who ends when, for `calendar`. */
+export function calendarOf({ ending, more, waiting }: CalendarView): string {
+  const rows = ending.map((view) => [view.id, view.endsAt ?? '-', endWord(view.endsBecause), view.source]);
+  const list = rows.length === 0 ? 'nobody ends in this time\n' : table([['ID', 'ENDS', 'BECAUSE', 'SOURCE'], ...rows]);
+  const rest = more === 0 ? '' : `and ${more} more in this time\n`;
+  const dead =
+    waiting === 0
+      ? ''
+      : `${waiting} ended already and wait for their patient: perennial list --state needs_reauthorization\n`;
+  return `${list}${rest}${dead}`;
 }
 
 /** The event feed, for `events`. */

@@ -23,6 +23,7 @@ export async function runProcess({ parts }: { readonly parts: readonly ('worker'
   const { log } = composition.context;
   const running: Running[] = [];
   const stopAll = async (): Promise<void> => {
+    composition.stopping.abort();
     await Promise.all(running.splice(0).map((part) => part.stop()));
     await composition.close();
   };

@@ -31,7 +31,7 @@ const USAGES = {
   status: 'perennial status ID [--json]',
   purge: 'perennial purge ID [--json]',
   pull: 'perennial pull ID [--json]',
-  calendar: 'perennial calendar [--days N] [--json]',
+  calendar: 'perennial calendar [--days N] [--limit N] [--json]',
   events: 'perennial events [--after CURSOR] [--limit N] [--json]',
   sources: 'perennial sources [--json]',
 } as const;
@@ -59,7 +59,7 @@ export const REMOTE_COMMANDS: Readonly<Record<keyof typeof USAGES, RemoteCommand
 /** The flags of each command that has any beside --json; those commands take no operand. */
 const FLAGS: Partial<Readonly<Record<keyof typeof USAGES, readonly string[]>>> = {
   list: ['state', 'limit', 'after'],
-  calendar: ['days'],
+  calendar: ['days', 'limit'],
   events: ['after', 'limit'],
   sources: [],
 };
@@ -186,7 +186,11 @@ async function list({ api, input }: Turn): Promise<Shown> {
 
 async function calendar({ api, input }: Turn): Promise<Shown> {
   const withinDays = wholeNumber({ input, flag: 'days', least: 1, most: LIMITS.calendarDaysMax });
-  const found = await api.calendar(withinDays === undefined ? {} : { withinDays });
+  const limit = wholeNumber({ input, flag: 'limit', least: 1, most: LIMITS.listPageMax });
+  const found = await api.calendar({
+    ...(withinDays === undefined ? {} : { withinDays }),
+    ...(limit === undefined ? {} : { limit }),
+  });
   return { json: found, text: calendarOf(found) };
 }
 

@@ -11,6 +11,7 @@ import { createHealth } from '../adapters/web/health.ts';
 import { createWebServer, type WebServer } from '../adapters/web/server.ts';
 import type { Environment } from '../config.ts';
 import { LIMITS } from '../core/limits.ts';
+import { createTokenDesk, type TokenDesk } from '../flows/give-token.ts';
 import { createService } from '../flows/serve.ts';
 import { parseApiKeys } from './api-keys.ts';
 import type { Composition } from './compose.ts';
@@ -85,10 +86,18 @@ export async function startProbes(parts: Parts & { readonly port: number }): Pro
   return { stop: server.close };
 }
 
-/** Listens: API, dashboard, health, metrics. */
+/** Listens: API, dashboard, health, metrics. Its stop waits for tokens that callers made it spend. */
 export async function startWeb(parts: Parts): Promise<Running & { readonly server: WebServer }> {
-  const server = await listen({ ...parts, port: parts.environment.PORT, api: true });
-  return { server, stop: server.close };
+  const { context } = parts.composition;
+  const desk = createTokenDesk(context);
+  const server = await listen({ ...parts, port: parts.environment.PORT, api: true, desk });
+  const stop = async (): Promise<void> => {
+    await server.close();
+    const settled = new AbortController();
+    const waiting = desk.settled().finally(() => settled.abort());
+    await Promise.race([waiting, context.clock.sleep(CANCEL_CAP_MS, settled.signal)]);
+  };
+  return { server, stop };
 }
 
 type Parts = { readonly composition: Composition; readonly environment: Environment };
@@ -98,7 +107,8 @@ async function listen({
   environment,
   port,
   api,
-}: Parts & { readonly port: number; readonly api: boolean }): Promise<WebServer> {
+  desk,
+}: Parts & { readonly port: number; readonly api: boolean; readonly desk?: TokenDesk }): Promise<WebServer> {
   const { clock, log, store, vault } = context;
   const dashboard = {
     queues: [...queue.queues.values()],
@@ -107,7 +117,7 @@ async function listen({
     workersKnown: backend.kind !== 'embedded',
   };
   const server = await createWebServer({
-    service: createService(context),
+    service: createService(context, desk),
     log,
     metricsText: telemetry.text,
     health: createHealth({ probes: { database: store.ping, queue: queue.ping, keys: vault.ping }, clock }),

@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, test } from 'vitest';
-import { killLeftovers, newKey, type Served, serve, settingsOf } from '../support/processes.ts';
+import { API_KEY, killLeftovers, newKey, type Served, serve, settingsOf } from '../support/processes.ts';
 import { bestPlace, embeddedPlace, type Place } from '../support/system-places.ts';
 import { until } from '../support/system-until.ts';
 import { type Link, requestOf, SECOND_MS, startWorld, type World } from '../support/world.ts';
@@ -55,6 +55,36 @@ describe('a process', () => {
     expect(await second.records('running')).toEqual(await world.records(running.patient));
     expect(pagesOf(running), 'what was done is not done again').toHaveLength(1);
     expect(pagesOf(waiting)).toHaveLength(1);
+    await stopped(second);
+  });
+
+  test('that only serves the API waits at its stop for a token that a caller made it spend, although the caller has gone', async () => {
+    await open({ speed: 1, at: bestPlace });
+    const env = settingsOf({ place, world, encryptionKeys: newKey() });
+    const link = await world.link({
+      exchanged: true,
+      knobs: { slowTokenMs: 3 * SECOND_MS, oldRefreshToken: 'strict' },
+    });
+    const first = await serve({ command: 'web', env });
+    const issuedAt = new Date(world.clock.now() - 86_400_000 + 30 * SECOND_MS).toISOString();
+    await first.api.enqueue(requestOf(link, { id: 'asked-for', issuedAt }));
+    const left = AbortSignal.timeout(SECOND_MS);
+    const headers = { authorization: `Bearer ${API_KEY}` };
+    const asked = fetch(`${first.url}/v1/authorizations/asked-for/token`, { headers, signal: left });
+    await until(
+      'the token is spent',
+      () => world.row(link.authorizationId),
+      ({ refreshes }) => refreshes === 1,
+    );
+    first.signal('SIGTERM');
+    await expect(asked).rejects.toThrow();
+    expect(await first.exit).toMatchObject({ code: 0, signal: null });
+
+    await world.turn(link.authorizationId, { slowTokenMs: 0 });
+    const second = await serve({ command: 'web', env });
+    const again = await fetch(`${second.url}/v1/authorizations/asked-for/token`, { headers });
+    expect(again.status, 'the pair was stored').toBe(200);
+    expect(await world.row(link.authorizationId)).toMatchObject({ refreshes: 1, reusedRefreshTokens: 0, alive: true });
     await stopped(second);
   });
 

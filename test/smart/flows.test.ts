@@ -212,11 +212,12 @@ async function makeDue(authorizationId: string): Promise<void> {
   const fence = await store.seizeLease({ authorizationId, owner: 'test', leaseMs: 1_000 });
   if (row === null) throw new Error(`no tokens of ${authorizationId}`);
   const key = await vault.open(authorizationId);
-  const { version, accessLifetimeMs, refreshExpiresAt } = row;
+  const { version, accessLifetimeMs, refreshExpiresAt, doubtAt } = row;
   const facts = {
     version: version + 1,
     accessLifetimeMs,
     refreshExpiresAt,
+    doubtAt,
     accessExpiresAt: house.context.clock.now(),
   };
   const tokens = sealTokens({ key, tokens: openTokens({ key, row }), ...facts });

@@ -16,6 +16,7 @@ export type FakeService = Service & {
     changes: ChangeView[];
     events: EventView[];
     sources: SourceStateView[];
+    waiting: number;
     receipt: Receipt | null;
   };
   /** When set, every call rejects with it. */
@@ -28,7 +29,7 @@ export function createFakeService(): FakeService {
   const requests = new Map<string, AuthorizationRequest>();
   const actors: string[] = [];
   const stored: FakeService['stored'] = { resources: [], asked: 0, ended: false };
-  const kept: FakeService['kept'] = { changes: [], events: [], sources: [], receipt: null };
+  const kept: FakeService['kept'] = { changes: [], events: [], sources: [], waiting: 0, receipt: null };
   const find = (id: string) => {
     if (fake.failure !== null) throw fake.failure;
     const view = views.get(id);
@@ -92,7 +93,7 @@ export function createFakeService(): FakeService {
       };
     },
     events: async ({ after, limit }) => kept.events.filter(({ cursor }) => cursor > after).slice(0, limit),
-    calendar: async ({ limit }) => [...views.values()].slice(0, limit),
+    calendar: async ({ limit }) => ({ ending: [...views.values()].slice(0, limit), more: 0, waiting: kept.waiting }),
     sources: async () => kept.sources,
     receipt: async (id) => {
       find(id);

@@ -125,7 +125,7 @@ export function settingsOf({
     ...place.settings,
     ...world.rate,
     ENCRYPTION_KEYS: encryptionKeys,
-    API_KEYS: `test:enqueue+read+pull+purge+records=${API_KEY}`,
+    API_KEYS: `test:enqueue+read+pull+purge+records+token=${API_KEY}`,
     SOURCES: sourcesOf(world),
     PORT: '0',
     ...more,

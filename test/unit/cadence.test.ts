@@ -80,7 +80,7 @@ describe('the period of the repeating job', () => {
     ['5 min tokens', 23, 5 * MINUTE_MS, 4 * MINUTE_MS],
     ['90 s tokens', 23, 90_000, MINUTE_MS],
     ['tokens of no lifetime at all', 23, 0, LIMITS.periodMinMs],
-    ['tokens of ten years of an authorization that pulls never', 24 * 365, 3_650 * DAY_MS, LIMITS.periodMaxMs],
+    ['tokens of ten years of an authorization that pulls never', 24 * 365, 3_650 * DAY_MS, LIMITS.runEveryMaxMs],
   ])('%s', (_, pullHours, lifetimeMs, wanted) => {
     expect(period(pullHours, lifetimeMs)).toBe(wanted);
   });

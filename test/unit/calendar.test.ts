@@ -1,7 +1,15 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { Ends } from '../../src/core/authorization.ts';
-import { deadReasonOfEnd, decideWarning, earliestEnd, hardEnd, NO_ENDS, nextLookAt } from '../../src/core/calendar.ts';
+import {
+  deadReasonOfEnd,
+  decideWarning,
+  earliestEnd,
+  hardEnd,
+  NO_ENDS,
+  nextLookAt,
+  steady,
+} from '../../src/core/calendar.ts';
 import { UNITS } from '../../src/core/limits.ts';
 
 const { DAY_MS } = UNITS;
@@ -31,11 +39,21 @@ describe('the earliest end', () => {
   });
 });
 
+describe('an end told anew', () => {
+  test('stays where it was when it moved by seconds, and moves when it moved', () => {
+    expect(steady({ before: NOW, told: NOW + 1_500 })).toBe(NOW);
+    expect(steady({ before: NOW, told: NOW + DAY_MS })).toBe(NOW + DAY_MS);
+    expect(steady({ before: null, told: NOW })).toBe(NOW);
+    expect(steady({ before: NOW, told: null })).toBe(NOW);
+  });
+});
+
 describe('a warning', () => {
   const decide = (daysAhead: number, warnedDaysAhead: number | null = null) => {
     const at = NOW + daysAhead * DAY_MS;
     const warnedAt = warnedDaysAhead === null ? null : at - warnedDaysAhead * DAY_MS;
-    return decideWarning({ ends: ends({ consent: at }), warnDays: WARN_DAYS, warnedAt, now: NOW });
+    const end = ends({ consent: at });
+    return decideWarning({ ends: end, warnDays: WARN_DAYS, warnedAt, refreshGrantedAt: NOW, now: NOW });
   };
 
   test('is not given while the end is far away, and planned for its day', () => {
@@ -61,6 +79,20 @@ describe('a warning', () => {
     expect(decide(6, 6.5)).toMatchObject({ kind: 'none', reason: 'said_before' });
   });
 
+  test('of a refresh token that lives for fewer days than the warning comes ahead is none: it is renewed each day', () => {
+    const warnOf = (grantedDaysAgo: number) =>
+      decideWarning({
+        ends: ends({ refreshToken: NOW + (7 - grantedDaysAgo) * DAY_MS }),
+        warnDays: WARN_DAYS,
+        warnedAt: null,
+        refreshGrantedAt: NOW - grantedDaysAgo * DAY_MS,
+        now: NOW,
+      });
+    expect(warnOf(0)).toMatchObject({ kind: 'none', reason: 'far_away' });
+    expect(warnOf(1)).toMatchObject({ kind: 'none', reason: 'far_away' });
+    expect(warnOf(6.5), 'the renewal has failed for days').toMatchObject({ kind: 'warn', daysLeft: 1 });
+  });
+
   test('ends with the end', () => {
     expect(decide(0)).toMatchObject({ kind: 'over', end: { kind: 'consent' } });
     expect(decide(-1)).toMatchObject({ kind: 'over' });
@@ -71,11 +103,11 @@ describe('a warning', () => {
     fc.assert(
       fc.property(days, fc.double({ min: 0.01, max: 400, noNaN: true }), (warnDays, ahead) => {
         const end = ends({ accessGrant: NOW + ahead * DAY_MS });
-        let now = nextLookAt({ ends: end, warnDays, now: NOW }) ?? Number.NaN;
+        let now = nextLookAt({ ends: end, warnDays, refreshGrantedAt: NOW, now: NOW }) ?? Number.NaN;
         let warnedAt: number | null = null;
         let said = 0;
         for (let looks = 0; looks < 20; looks += 1) {
-          const warning = decideWarning({ ends: end, warnDays, warnedAt, now });
+          const warning = decideWarning({ ends: end, warnDays, warnedAt, refreshGrantedAt: NOW, now });
           if (warning.kind === 'over') return said === 0 || said <= warnDays.length;
           if (warning.kind === 'warn') {
             said += 1;

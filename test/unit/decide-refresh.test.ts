@@ -6,6 +6,7 @@ import { UNITS } from '../../src/core/limits.ts';
 const { HOUR_MS, DAY_MS } = UNITS;
 const NOW = Date.UTC(2026, 6, 1);
 
+const WAITS = { kind: 'throttled', since: NOW - 1, until: NOW + 1 } as const;
 const ENDED = (maxAuthorization: number) => ({ ...NO_ENDS, maxAuthorization });
 
 type Case = Parameters<typeof decideRefresh>[0];
@@ -14,7 +15,8 @@ type Change = Partial<Omit<Case, 'tokens'>> & { readonly tokens?: Partial<Case['
 /** A 24 h token issued an hour ago; the next run comes in 6 h. */
 function decide({ tokens, ...rest }: Change = {}) {
   return decideRefresh({
-    attemptLeftOpen: false,
+    attempt: 'none',
+    trouble: null,
     rejected: false,
     neededUntil: NOW + 6 * HOUR_MS,
     ends: NO_ENDS,
@@ -47,16 +49,11 @@ describe('every branch', () => {
     ['a token that ends just after the lead', { neededUntil: NOW + 22 * HOUR_MS }, 'use', 'valid_long_enough'],
     ['an expired token', { tokens: gone }, 'refresh', 'expired'],
     ['a token the source has just refused', { rejected: true }, 'refresh', 'rejected_by_source'],
-    [
-      'an attempt that a crash left open, whatever the token',
-      { attemptLeftOpen: true },
-      'recover',
-      'attempt_left_open',
-    ],
-    ['the same, with the token expired', { attemptLeftOpen: true, tokens: gone }, 'recover', 'attempt_left_open'],
+    ['an attempt that a crash left open, whatever the token', { attempt: 'left_open' }, 'recover', 'attempt_left_open'],
+    ['the same, with the token expired', { attempt: 'left_open', tokens: gone }, 'recover', 'attempt_left_open'],
     [
       'the same, with both tokens expired: nothing is left to spend',
-      { attemptLeftOpen: true, tokens: { ...gone, ...spent } },
+      { attempt: 'left_open', tokens: { ...gone, ...spent } },
       'dead',
       'refresh_expired',
     ],
@@ -68,9 +65,42 @@ describe('every branch', () => {
     ],
     [
       'the same, with an attempt left open',
-      { ends: ENDED(NOW), attemptLeftOpen: true },
+      { ends: ENDED(NOW), attempt: 'left_open' },
       'dead',
       'max_authorization_reached',
+    ],
+    ['an attempt that ended without a verdict', { attempt: 'parked' }, 'recover', 'attempt_left_open'],
+    ['the same, before the source wants to hear of it', { attempt: 'parked', trouble: WAITS }, 'wait', 'told_to_wait'],
+    [
+      'an expired token, before the source wants to hear of it',
+      { tokens: gone, trouble: WAITS },
+      'wait',
+      'told_to_wait',
+    ],
+    [
+      'a refused one, before the source wants to hear of it',
+      { rejected: true, trouble: WAITS },
+      'wait',
+      'told_to_wait',
+    ],
+    [
+      'an attempt left open by a crash, whatever the source wants',
+      { attempt: 'left_open', trouble: WAITS },
+      'recover',
+      'attempt_left_open',
+    ],
+    ['a token that is good, whatever the source wants', { trouble: WAITS }, 'use', 'valid_long_enough'],
+    [
+      'an expired one, when the wait is over',
+      { tokens: gone, trouble: { ...WAITS, until: NOW } },
+      'refresh',
+      'expired',
+    ],
+    [
+      'our own fault, which is held back for the source as a whole',
+      { tokens: gone, trouble: { ...WAITS, kind: 'misconfigured' } },
+      'refresh',
+      'expired',
     ],
     ['the end of the grant', { ends: { ...NO_ENDS, accessGrant: NOW } }, 'dead', 'max_authorization_reached'],
     ['the end of the consent', { ends: { ...NO_ENDS, consent: NOW } }, 'dead', 'consent_ended'],
@@ -133,7 +163,7 @@ describe('every branch', () => {
   ];
 
   test.each(rows)('%s', (_, change, kind, reason) => {
-    expect(decide(change)).toEqual({ kind, reason });
+    expect(decide(change)).toMatchObject({ kind, reason });
   });
 });
 

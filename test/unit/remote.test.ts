@@ -65,20 +65,21 @@ describe('the commands', () => {
     });
   });
 
-  test('calendar lists who has ended first, then who ends when and because of what', async () => {
-    for (const id of ['r-1', 'r-2']) await enqueue(id);
-    const [first, second] = [...web.service.views.values()];
-    if (first === undefined || second === undefined) throw new Error('the fake lost one');
-    web.service.views.set('r-1', { ...first, state: 'needs_reauthorization', why: 'revoked' });
-    web.service.views.set('r-2', { ...second, endsAt: '2026-07-08T12:00:00.000Z', endsBecause: 'accessGrant' });
+  test('calendar lists who ends when and because of what, and says how many have ended already', async () => {
+    await enqueue('r-2');
+    const [view] = [...web.service.views.values()];
+    if (view === undefined) throw new Error('the fake lost it');
+    web.service.views.set('r-2', { ...view, endsAt: '2026-07-08T12:00:00.000Z', endsBecause: 'accessGrant' });
+    web.service.kept.waiting = 3;
     const { out } = await run('calendar --days 14');
     expect(out.split('\n').map((line) => line.split(/ {2,}/))).toEqual([
       ['ID', 'ENDS', 'BECAUSE', 'SOURCE'],
-      ['r-1', 'has ended', 'revoked', 'flexpa'],
       ['r-2', '2026-07-08T12:00:00.000Z', 'grant at the source', 'flexpa'],
+      ['3 ended already and wait for their patient: perennial list --state needs_reauthorization'],
       [''],
     ]);
     web.service.views.clear();
+    web.service.kept.waiting = 0;
     expect((await run('calendar')).out).toBe('nobody ends in this time\n');
   });
 
@@ -101,6 +102,7 @@ describe('the commands', () => {
   test.each([
     'calendar --days 0',
     'calendar --days x',
+    'calendar --limit 0',
     'events --after -1',
     'events --limit 501',
     'sources now',

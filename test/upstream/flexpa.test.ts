@@ -115,7 +115,7 @@ describe('the wire, as the contract has it', () => {
     expect(line).toBe(`GET ${path} HTTP/1.1`);
     expect(headers.get('authorization')).toBe(`Bearer ${ACCESS.reveal()}`);
     expect(headers.get('accept')).toBe('application/fhir+json');
-    expect(headers.get('accept-encoding')).toBe('gzip, br');
+    expect(headers.get('accept-encoding')).toBe('gzip, br, zstd');
   });
 
   test('every address can be configured, and a source says where its token may go', async () => {

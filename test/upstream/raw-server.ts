@@ -1,16 +1,18 @@
 import { once } from 'node:events';
 import { createServer, type Socket } from 'node:net';
 import { afterEach } from 'vitest';
+import { ANYWHERE, type Reach } from '../../src/adapters/upstream/connect.ts';
 import { createHttp, type Http, type HttpReply, type HttpRequest } from '../../src/adapters/upstream/http.ts';
 import {
   type FlexpaSourceConfig,
   type SmartSourceConfig,
   sourcesSchema,
 } from '../../src/adapters/upstream/source-config.ts';
-import type { Clock } from '../../src/core/ports/clock.ts';
 import type { Source, SpendOptions } from '../../src/core/ports/upstream.ts';
 import type { Secret } from '../../src/core/secret.ts';
 import type { TokenReply } from '../../src/core/token-outcome.ts';
+
+export { clockAt } from './clock.ts';
 
 const open: (() => Promise<void>)[] = [];
 
@@ -71,8 +73,14 @@ export const answering =
   };
 
 /** An agent of the adapter's, for pages unless said otherwise; closed after the test. */
-export function openHttp({ reuseConnections = true }: { readonly reuseConnections?: boolean } = {}): Http {
-  const http = createHttp({ reuseConnections });
+export function openHttp({
+  reuseConnections = true,
+  reach = ANYWHERE,
+}: {
+  readonly reuseConnections?: boolean;
+  readonly reach?: Reach;
+} = {}): Http {
+  const http = createHttp({ reuseConnections, reach });
   open.push(http.close);
   return http;
 }
@@ -101,21 +109,6 @@ export function sendTo(http: Http, url: string, change: Partial<HttpRequest> = {
     signal: new AbortController().signal,
     ...change,
   });
-}
-
-export function clockAt(now: () => number): Clock {
-  return {
-    now,
-    wallNow: now,
-    toWall: (instant) => instant,
-    fromWall: (wallMs) => wallMs,
-    toWallMs: (durationMs) => durationMs,
-    stopwatch: () => {
-      const began = now();
-      return () => now() - began;
-    },
-    sleep: async () => {},
-  };
 }
 
 export const textOf = (bytes: Uint8Array) => new TextDecoder().decode(bytes);

@@ -83,7 +83,11 @@ describe('calendar and sources', () => {
   test('list what the service knows', async () => {
     web.service.kept.sources.push({ source: 'flexpa', condition: 'outage', since: NOW, lastAt: NOW });
     expect(await (await get('/v1/sources')).json()).toEqual({ sources: web.service.kept.sources });
-    expect(await (await get('/v1/calendar?withinDays=14')).json()).toMatchObject({ authorizations: [{ id: 'a-1' }] });
+    expect(await (await get('/v1/calendar?withinDays=14')).json()).toMatchObject({
+      ending: [{ id: 'a-1' }],
+      more: 0,
+      waiting: 0,
+    });
     expect((await get('/v1/calendar?withinDays=0')).status).toBe(400);
     expect((await get('/v1/calendar?withinDays=100000')).status).toBe(400);
   });

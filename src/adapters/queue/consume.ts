@@ -92,6 +92,7 @@ function startWorker({
         ...(typeof authorizationId === 'string' ? { authorizationId } : {}),
       });
       if (outcome.kind === 'again') {
+        if (outcome.asDue === true) await job.updateData({ ...job.data, reason: 'due' });
         await job.moveToDelayed(clock.wallNow() + Math.round(outcome.afterWallMs), token);
         throw new DelayedError();
       }

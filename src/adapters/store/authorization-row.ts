@@ -60,8 +60,9 @@ function toLastPull(row: Row): LastPull | null {
   return { at, result: member(PULL_RESULT_SET, result), durationMs };
 }
 
-function toTrouble({ trouble, trouble_since: since }: Row): Trouble | null {
-  return trouble === null || since === null ? null : { kind: member(TROUBLE_SET, trouble), since };
+function toTrouble({ trouble, trouble_since: since, trouble_until: until }: Row): Trouble | null {
+  if (trouble === null || since === null || until === null) return null;
+  return { kind: member(TROUBLE_SET, trouble), since, until };
 }
 
 /** A new authorization as its row. */
@@ -128,8 +129,14 @@ function endsColumns(ends: Ends): Pick<Insertable<AuthorizationsTable>, 'ends' |
   return { ends: JSON.stringify(ends), ends_at: earliestEnd(ends)?.at ?? null };
 }
 
-function troubleColumns(trouble: Trouble | null): Pick<Insertable<AuthorizationsTable>, 'trouble' | 'trouble_since'> {
-  return { trouble: trouble?.kind ?? null, trouble_since: trouble?.since ?? null };
+function troubleColumns(
+  trouble: Trouble | null,
+): Pick<Insertable<AuthorizationsTable>, 'trouble' | 'trouble_since' | 'trouble_until'> {
+  return {
+    trouble: trouble?.kind ?? null,
+    trouble_since: trouble?.since ?? null,
+    trouble_until: trouble?.until ?? null,
+  };
 }
 
 type LastPullColumns = Pick<

@@ -1,10 +1,11 @@
+import { LIMITS } from '../../core/limits.ts';
 import type { Store } from '../../core/ports/store.ts';
 import { toAuthorization } from './authorization-row.ts';
 import { toNumber } from './columns.ts';
 import { appendEvent } from './events.ts';
 import { applyPatch, fencedBeforePurge, type Parts } from './fenced.ts';
 
-type Calendar = Pick<Store, 'dueWarnings' | 'warn' | 'warnedAt' | 'calendar' | 'countEnding'>;
+type Calendar = Pick<Store, 'dueWarnings' | 'warn' | 'warnedAt' | 'calendar'>;
 
 /** When authorizations end, and what was said of it. */
 export function calendar({ session, now }: Parts): Calendar {
@@ -27,16 +28,47 @@ export function calendar({ session, now }: Parts): Calendar {
         await applyPatch({ tx, authorizationId, standing, patch: { nextWarningAt }, actor: 'worker', now });
         return 'committed';
       }),
-    warnedAt: ({ authorizationId, endsAt }) =>
+    warnedAt: ({ authorizationId, reason, endsAt }) =>
       session.query(async (db) => {
         const row = await db
           .selectFrom('events')
           .select((eb) => eb.fn.max('at').as('at'))
           .where('authorization_id', '=', authorizationId)
           .where('kind', '=', 'ending')
-          .where('ends_at', '=', endsAt)
+          .where('reason', '=', reason)
+          .where('ends_at', '>', endsAt - LIMITS.sameEndMs)
+          .where('ends_at', '<', endsAt + LIMITS.sameEndMs)
           .executeTakeFirst();
         return row?.at ?? null;
+      }),
+    calendar: ({ before, limit }) =>
+      session.query(async (db) => {
+        const rows = await db
+          .selectFrom('authorizations')
+          .selectAll()
+          .where('usage', '=', 'MULTIPLE')
+          .where('state', 'in', ['active', 'suspended', 'quarantined'])
+          .where('ends_at', '<', before)
+          .orderBy('ends_at')
+          .orderBy('id')
+          .limit(limit)
+          .execute();
+        return rows.map(toAuthorization);
+      }),
+  };
+}
+
+/** How many end, and how many have ended. */
+export function endings({ session }: Parts): Pick<Store, 'countEnding' | 'countWaiting'> {
+  return {
+    countWaiting: () =>
+      session.query(async (db) => {
+        const row = await db
+          .selectFrom('authorizations')
+          .select((eb) => eb.fn.countAll().as('count'))
+          .where('state', '=', 'needs_reauthorization')
+          .executeTakeFirstOrThrow();
+        return toNumber(row.count);
       }),
     countEnding: ({ before }) =>
       session.query(async (db) => {
@@ -48,25 +80,6 @@ export function calendar({ session, now }: Parts): Calendar {
           .where('ends_at', '<', before)
           .executeTakeFirstOrThrow();
         return toNumber(row.count);
-      }),
-    calendar: ({ before, limit }) =>
-      session.query(async (db) => {
-        const rows = await db
-          .selectFrom('authorizations')
-          .selectAll()
-          .where('usage', '=', 'MULTIPLE')
-          .where((eb) =>
-            eb.or([
-              eb.and([eb('state', 'in', ['active', 'suspended', 'quarantined']), eb('ends_at', '<', before)]),
-              eb('state', '=', 'needs_reauthorization'),
-            ]),
-          )
-          .orderBy((eb) => eb.case().when('state', '=', 'needs_reauthorization').then(0).else(1).end())
-          .orderBy('ends_at')
-          .orderBy('id')
-          .limit(limit)
-          .execute();
-        return rows.map(toAuthorization);
       }),
   };
 }

@@ -119,6 +119,7 @@ const TOKEN_SAFETY: readonly string[] = [
     add column next_warning_at double precision,
     add column trouble text,
     add column trouble_since double precision,
+    add column trouble_until double precision,
     add column earlier_fingerprints jsonb not null default '[]'`,
   `update perennial.authorizations set ends = jsonb_build_object('maxAuthorization', ends_at) where ends_at is not null`,
   // What was accepted before this version is looked at once, and planned from there.
@@ -127,16 +128,18 @@ const TOKEN_SAFETY: readonly string[] = [
   `create index authorizations_ending on perennial.authorizations (ends_at)
     where usage = 'MULTIPLE' and state in ('active', 'suspended', 'quarantined')`,
   'alter table perennial.intents add column unclear_since double precision',
+  'alter table perennial.tokens add column doubt_at double precision',
   `create table perennial.source_states (
     source text primary key,
     condition text not null,
     since double precision not null,
     last_at double precision not null,
     failures integer not null,
-    announced boolean not null
+    announced boolean not null,
+    probe_at double precision not null
   )`,
-  `insert into perennial.source_states (source, condition, since, last_at, failures, announced)
-    select source, 'suspended', since, since, 1, true from perennial.suspended_sources`,
+  `insert into perennial.source_states (source, condition, since, last_at, failures, announced, probe_at)
+    select source, 'suspended', since, since, 1, true, 0 from perennial.suspended_sources`,
   'drop table perennial.suspended_sources',
   `create table perennial.events (
     cursor bigint generated always as identity primary key,

@@ -2,7 +2,7 @@ import { sql } from 'kysely';
 import type { Store } from '../../core/ports/store.ts';
 import type { Parts } from './fenced.ts';
 
-type Operations = Pick<Store, 'ping' | 'appendAudit' | 'auditOf'>;
+type Operations = Pick<Store, 'ping' | 'wallNow' | 'appendAudit' | 'auditOf'>;
 
 /** The audit trail, which the database lets nobody rewrite, and whether the database answers. */
 export function operations({ session }: Parts): Operations {
@@ -10,6 +10,12 @@ export function operations({ session }: Parts): Operations {
     ping: () =>
       session.query(async (db) => {
         await sql`select 1`.execute(db);
+      }),
+    wallNow: () =>
+      session.query(async (db) => {
+        const { rows } = await sql<{ readonly now: number }>`
+          select (extract(epoch from clock_timestamp()) * 1000)::double precision as now`.execute(db);
+        return rows[0]?.now ?? Number.NaN;
       }),
     appendAudit: ({ at, authorizationId, actor, action, reason }) =>
       session.query(async (db) => {

@@ -64,6 +64,7 @@ async function deleteRows({
       earlier_fingerprints: '[]',
       trouble: null,
       trouble_since: null,
+      trouble_until: null,
       last_error: null,
       endpoint: JSON.stringify(endpoint),
       deleted: JSON.stringify(deleted),

@@ -4,12 +4,29 @@ import type { Store } from '../../core/ports/store.ts';
 import { member, SOURCE_CONDITION_SET } from './columns.ts';
 import { appendEvent } from './events.ts';
 import type { Parts } from './fenced.ts';
+import type { Session } from './session.ts';
 import type { Db } from './tables.ts';
 
-type SourceStates = Pick<Store, 'noteSource' | 'clearSource' | 'probeSources' | 'sourceStates'>;
+type SourceStates = Pick<Store, 'noteSource' | 'clearSource' | 'probeSources' | 'mayTrySource' | 'sourceStates'>;
 
 /** The gravest first: a source that refuses our client is not merely away. */
 const GRAVITY: Readonly<Record<SourceCondition, number>> = { suspended: 2, outage: 1, throttled: 0 };
+
+/** What was announced stays until its end is announced too, unless something graver is; what nobody was told of gives way to anything that is told. */
+function givesWay({
+  before,
+  announced,
+  to,
+  due,
+}: {
+  readonly before: SourceCondition;
+  readonly announced: boolean;
+  readonly to: SourceCondition;
+  readonly due: boolean;
+}): boolean {
+  if (!due) return !announced && GRAVITY[to] > GRAVITY[before];
+  return !announced || GRAVITY[to] > GRAVITY[before];
+}
 
 /** How the token endpoints of the sources treat us. */
 export function sourceStates({ session }: Parts): SourceStates {
@@ -28,8 +45,9 @@ export function sourceStates({ session }: Parts): SourceStates {
       }),
     probeSources: () =>
       session.query(async (db) => {
-        await db.updateTable('source_states').set({ last_at: 0 }).where('condition', '=', 'suspended').execute();
+        await db.updateTable('source_states').set({ probe_at: 0 }).where('condition', '=', 'suspended').execute();
       }),
+    mayTrySource: (wanted) => mayTrySource({ session, wanted }),
     sourceStates: () =>
       session.query(async (db) => {
         const rows = await db.selectFrom('source_states').selectAll().orderBy('source').execute();
@@ -40,9 +58,36 @@ export function sourceStates({ session }: Parts): SourceStates {
           lastAt: row.last_at,
           failures: row.failures,
           announced: row.announced,
+          probeAt: row.probe_at,
         }));
       }),
   };
+}
+
+/** Most sources are well, and to see that needs no transaction. */
+async function mayTrySource({
+  session,
+  wanted: { source, at, everyMs },
+}: {
+  readonly session: Session;
+  readonly wanted: Parameters<Store['mayTrySource']>[0];
+}): Promise<boolean> {
+  const suspended = (db: Db) =>
+    db.selectFrom('source_states').select('probe_at').where('source', '=', source).where('condition', '=', 'suspended');
+  const seen = await session.query((db) => suspended(db).executeTakeFirst());
+  if (seen === undefined) return true;
+  if (at < seen.probe_at) return false;
+  return session.transaction(async (tx) => {
+    const row = await suspended(tx).forUpdate().executeTakeFirst();
+    if (row === undefined) return true;
+    if (at < row.probe_at) return false;
+    await tx
+      .updateTable('source_states')
+      .set({ probe_at: at + everyMs })
+      .where('source', '=', source)
+      .execute();
+    return true;
+  });
 }
 
 async function noteSource({
@@ -54,7 +99,7 @@ async function noteSource({
 }): Promise<void> {
   await tx
     .insertInto('source_states')
-    .values({ source, condition, since: at, last_at: at, failures: 0, announced: false })
+    .values({ source, condition, since: at, last_at: at, failures: 0, announced: false, probe_at: 0 })
     .onConflict((conflict) => conflict.column('source').doNothing())
     .execute();
   const row = await tx
@@ -65,14 +110,15 @@ async function noteSource({
     .executeTakeFirst();
   if (row === undefined) return;
   const before = member(SOURCE_CONDITION_SET, row.condition);
-  if (GRAVITY[before] > GRAVITY[condition]) return;
   const same = before === condition;
   const failures = same ? row.failures + 1 : 1;
   const due = condition !== 'outage' || failures >= LIMITS.outageAfterFailures;
+  if (!same && !givesWay({ before, announced: row.announced, to: condition, due })) return;
   const announced = same && row.announced;
+  const probe = condition === 'suspended' ? { probe_at: at + LIMITS.sourceProbeEveryMs } : {};
   await tx
     .updateTable('source_states')
-    .set({ condition, since: same ? row.since : at, last_at: at, failures, announced: announced || due })
+    .set({ condition, since: same ? row.since : at, last_at: at, failures, announced: announced || due, ...probe })
     .where('source', '=', source)
     .execute();
   if (announced || !due) return;

@@ -2,7 +2,7 @@ import type { Kysely } from 'kysely';
 import type { Instant } from '../../core/clock.ts';
 import type { Store } from '../../core/ports/store.ts';
 import { authorizations } from './authorizations.ts';
-import { calendar } from './calendar.ts';
+import { calendar, endings } from './calendar.ts';
 import { events } from './events.ts';
 import { failureOf } from './failures.ts';
 import { leases } from './leases.ts';
@@ -33,6 +33,7 @@ export function createStore({
     ...purges(parts),
     ...sourceStates(parts),
     ...calendar(parts),
+    ...endings(parts),
     ...events(parts),
     ...operations(parts),
     close: async () => {

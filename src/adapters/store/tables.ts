@@ -28,6 +28,7 @@ export type AuthorizationsTable = {
   readonly next_warning_at: number | null;
   readonly trouble: string | null;
   readonly trouble_since: number | null;
+  readonly trouble_until: number | null;
   readonly period_ms: number | null;
   readonly next_run_at: number | null;
   readonly purge_due_at: number | null;
@@ -56,6 +57,7 @@ export type Tables = {
     readonly access_expires_at: number;
     readonly access_lifetime_ms: number;
     readonly refresh_expires_at: number | null;
+    readonly doubt_at: number | null;
     readonly sealed: Bytes;
   };
   readonly intents: {
@@ -98,6 +100,7 @@ export type Tables = {
     readonly last_at: number;
     readonly failures: number;
     readonly announced: boolean;
+    readonly probe_at: number;
   };
   readonly events: {
     readonly cursor: Generated<Big>;

@@ -11,6 +11,7 @@ export function toTokenColumns(tokens: SealedTokens): Omit<Insertable<Tables['to
     access_expires_at: tokens.accessExpiresAt,
     access_lifetime_ms: tokens.accessLifetimeMs,
     refresh_expires_at: tokens.refreshExpiresAt,
+    doubt_at: tokens.doubtAt,
     sealed: tokens.sealed,
   };
 }
@@ -23,6 +24,7 @@ export function toTokens(row: Selectable<Tables['tokens']>): SealedTokens {
     accessExpiresAt: row.access_expires_at,
     accessLifetimeMs: row.access_lifetime_ms,
     refreshExpiresAt: row.refresh_expires_at,
+    doubtAt: row.doubt_at,
     sealed: toBytes(row.sealed),
   };
 }

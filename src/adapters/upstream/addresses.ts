@@ -14,24 +14,28 @@ const METADATA: ReadonlySet<string> = new Set(['168.63.129.16']);
  * no payer is there, and a relay would take us to addresses that nobody here has looked at.
  */
 export function isPublicAddress(text: string): boolean {
-  const address = isIP(text) === 0 ? null : unwrapped(parsed(text));
+  const address = parsed(text);
   if (address === null || address.range() !== 'unicast') return false;
   return address instanceof ipaddr.IPv6 ? address.match(GLOBAL_UNICAST) : !METADATA.has(address.toString());
 }
 
-type Address = ipaddr.IPv4 | ipaddr.IPv6;
-
-function parsed(text: string): Address | null {
-  try {
-    return ipaddr.parse(text);
-  } catch {
-    // A zone that Node takes and the library does not: link-local in any case.
-    return null;
+function parsed(text: string): ipaddr.IPv4 | ipaddr.IPv6 | null {
+  switch (isIP(text)) {
+    case 4:
+      return ipaddr.IPv4.parse(text);
+    case 6:
+      return unwrapped(ipaddr.IPv6.parse(plainIPv6(text)));
+    default:
+      return null;
   }
 }
 
-function unwrapped(address: Address | null): Address | null {
-  if (!(address instanceof ipaddr.IPv6)) return address;
+/** Without a zone and without dots: the library reads `::8.8.8.8` as `::ffff:8.8.8.8`, which is another address, and getaddrinfo writes both with dots. */
+function plainIPv6(text: string): string {
+  return new URL(`http://[${text.replace(/%.*$/, '')}]`).hostname.slice(1, -1);
+}
+
+function unwrapped(address: ipaddr.IPv6): ipaddr.IPv4 | ipaddr.IPv6 {
   const wraps = address.isIPv4MappedAddress() || address.match(NAT64);
   return wraps ? new ipaddr.IPv4(address.toByteArray().slice(-4)) : address;
 }

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { Instant } from '../../core/clock.ts';
 import { LIMITS } from '../../core/limits.ts';
-import type { Http, HttpReply } from './http.ts';
+import type { Http, NoReply } from './http.ts';
 import { parseJson } from './token-reply.ts';
 import { isLoopbackUrl, mayCarryToken } from './urls.ts';
 
@@ -79,8 +79,8 @@ async function fetchDocument({
   return endpoints === null ? { kind: 'unavailable', reason: 'connection' } : { kind: 'known', endpoints };
 }
 
-function reasonOf({ reason }: Extract<HttpReply, { readonly kind: 'none' }>) {
-  return reason === 'cut_short' || reason === 'withheld' ? 'connection' : reason;
+function reasonOf({ reason }: NoReply) {
+  return reason === 'cut_short' || reason === 'withheld' || reason === 'address_refused' ? 'connection' : reason;
 }
 
 function endpointsOf({

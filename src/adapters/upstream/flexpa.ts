@@ -3,8 +3,8 @@ import type { Clock } from '../../core/ports/clock.ts';
 import type { Introspection, Source } from '../../core/ports/upstream.ts';
 import { Secret } from '../../core/secret.ts';
 import { basic, bearer } from './credentials.ts';
-import { createFetchPage } from './fetch-page.ts';
 import type { Http, HttpReply } from './http.ts';
+import { createPages } from './pages.ts';
 import { assumedRefreshLifetimeMs, type FlexpaSourceConfig } from './source-config.ts';
 import { parseJson, readTokenReply } from './token-reply.ts';
 import { sendTokenRequest, type TokenRequest } from './token-request.ts';
@@ -62,7 +62,7 @@ export function createFlexpaSource({
       const reply = await call({ method: 'POST', url: urls.token, headers, body, signal, mayStillSend });
       return readTokenReply({ http: reply, now: clock.now() });
     },
-    fetchPage: createFetchPage({ http: http.pages, clock }),
+    ...createPages({ http: http.pages, clock }),
     introspect: async ({ token, of, signal }) => {
       // The token asked about is the bearer of the question itself, which a refresh token cannot be (contract, section 1.5).
       if (of === 'refresh_token') return { kind: 'unknown' };

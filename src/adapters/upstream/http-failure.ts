@@ -1,7 +1,7 @@
 import { errors } from 'undici';
 import { AddressRefused } from './connect.ts';
 import type { Ended } from './lifetime.ts';
-import { Withheld } from './send-once.ts';
+import { EndlessHead, Withheld } from './send-once.ts';
 
 /** Why there is no answer, or no whole one. */
 export type FailureReason =
@@ -44,7 +44,8 @@ export function reasonOf({ error, ended }: { readonly error: unknown; readonly e
   if (error instanceof Withheld) return 'withheld';
   if (ended !== null) return ended;
   if (error instanceof AddressRefused) return 'address_refused';
-  if (error instanceof TooLarge || error instanceof errors.HeadersOverflowError) return 'too_large';
+  if (error instanceof TooLarge || error instanceof EndlessHead) return 'too_large';
+  if (error instanceof errors.HeadersOverflowError) return 'too_large';
   if (error instanceof errors.HeadersTimeoutError || error instanceof errors.BodyTimeoutError) return 'timeout';
   if (error instanceof errors.ConnectTimeoutError) return 'timeout';
   return 'connection';

@@ -1,4 +1,5 @@
 import { errors } from 'undici';
+import { startDeadline } from './deadline.ts';
 
 /** Why we ended an exchange ourselves. */
 export type Ended = 'cancelled' | 'timeout';
@@ -28,10 +29,12 @@ export function createLifetime({
   // Nobody waits for it any more once the head of the answer is there.
   over.catch(() => {});
   let ended: Ended | null = null;
+  const deadline = deadlineMs === null ? null : startDeadline(deadlineMs);
   const cancel = () => end('cancelled');
-  const timer = deadlineMs === null ? undefined : setTimeout(() => end('timeout'), deadlineMs).unref();
+  const expire = () => end('timeout');
   const forget = () => {
-    clearTimeout(timer);
+    deadline?.clear();
+    deadline?.signal.removeEventListener('abort', expire);
     caller.removeEventListener('abort', cancel);
   };
   const end = (why: Ended) => {
@@ -42,6 +45,7 @@ export function createLifetime({
     controller.abort(error);
     reject(error);
   };
+  deadline?.signal.addEventListener('abort', expire, { once: true });
   if (caller.aborted) cancel();
   else caller.addEventListener('abort', cancel, { once: true });
   return { signal: controller.signal, over, ended: () => ended, end, forget };

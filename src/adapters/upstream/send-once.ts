@@ -1,10 +1,14 @@
 import type { Dispatcher } from 'undici';
+import { LIMITS } from '../../core/limits.ts';
 
 /** How far one request came. `sent` is set just before its first byte goes to a socket, never after. */
 export type Passage = { sent: boolean };
 
 /** The sender no longer wanted to send once the connection stood. */
 export class Withheld extends Error {}
+
+/** The other side announces an answer again and again and never gives it. */
+export class EndlessHead extends Error {}
 
 class SentBefore extends Error {}
 
@@ -21,8 +25,9 @@ export function sendOnce({
   readonly mayStillSend: () => boolean;
   readonly passage: Passage;
 }): Dispatcher.DispatcherComposeInterceptor {
-  return (dispatch) => (options, handler) =>
-    dispatch(options, {
+  return (dispatch) => (options, handler) => {
+    let interim = 0;
+    return dispatch(options, {
       onRequestStart: (controller, context) => {
         if (passage.sent) return controller.abort(new SentBefore());
         if (!mayStillSend()) return controller.abort(new Withheld());
@@ -30,9 +35,15 @@ export function sendOnce({
         // The request's own signal may have ended it while it waited for its connection.
         passage.sent = !controller.aborted;
       },
-      onResponseStart: (...args) => handler.onResponseStart?.(...args),
+      onResponseStart: (controller, status, ...rest) => {
+        if (status < 200) interim += 1;
+        // Each of them makes undici begin its wait for the head anew.
+        if (interim > LIMITS.interimRepliesMax) return controller.abort(new EndlessHead());
+        handler.onResponseStart?.(controller, status, ...rest);
+      },
       onResponseData: (...args) => handler.onResponseData?.(...args),
       onResponseEnd: (...args) => handler.onResponseEnd?.(...args),
       onResponseError: (...args) => handler.onResponseError?.(...args),
     });
+  };
 }

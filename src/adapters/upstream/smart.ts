@@ -3,10 +3,10 @@ import type { Source, TokenKind } from '../../core/ports/upstream.ts';
 import type { Secret } from '../../core/secret.ts';
 import { clientAuthOf } from './client-auth.ts';
 import { createDiscovery, type Discovered } from './discovery.ts';
-import { createFetchPage } from './fetch-page.ts';
 import type { Http } from './http.ts';
 import { readIntrospection } from './introspection-reply.ts';
 import { createOAuthClient } from './oauth-client.ts';
+import { createPages } from './pages.ts';
 import { assumedRefreshLifetimeMs, type SmartSourceConfig } from './source-config.ts';
 import { readTokenReply } from './token-reply.ts';
 
@@ -45,7 +45,7 @@ export function createSmartSource({
       const reply = await oauth.refresh({ tokenUrl: at.url, token: refreshToken, signal, mayStillSend });
       return readTokenReply({ http: reply, now: clock.now() });
     },
-    fetchPage: createFetchPage({ http: http.pages, clock }),
+    ...createPages({ http: http.pages, clock }),
     introspect: async ({ token, of, signal }) => {
       const at = await endpoints.other({ which: 'introspect', signal });
       return at === null

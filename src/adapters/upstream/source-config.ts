@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { LIMITS, UNITS } from '../../core/limits.ts';
 import { clientAuthSchema } from './client-auth-config.ts';
 import { FLEXPA_TYPES, US_CORE_TYPES } from './fhir-types.ts';
-import { urlSchema } from './urls.ts';
+import { isLoopbackUrl, urlSchema } from './urls.ts';
 
 const typesSchema = z.array(z.string().regex(/^[A-Z][A-Za-z]{1,63}$/, 'must be a FHIR type')).min(1);
 const querySchema = z.string().max(1_000);
@@ -11,6 +11,8 @@ const daysSchema = z
   .number()
   .positive()
   .max(LIMITS.tokenLifetimeMaxMs / UNITS.DAY_MS);
+/** Whether the source stands in the operator's own network. Only then are private addresses reached for it. */
+const internalSchema = z.boolean().default(false);
 
 /**
  * A registration at Flexpa. Everything that public sources do not tell about Flexpa's API is a setting here and no guess in code:
@@ -31,6 +33,7 @@ const flexpaSourceSchema = z.strictObject({
   searchQuery: querySchema.default('_count=1000'),
   patientQuery: querySchema.optional(),
   revokeOnPurge: z.boolean().default(true),
+  internal: internalSchema,
   assumedRefreshDays: daysSchema.optional(),
 });
 
@@ -51,6 +54,7 @@ const smartSourceSchema = z.strictObject({
   /** A Patient refers to no patient: it is found by its own id. */
   patientQuery: querySchema.default('_id=$PATIENT_ID'),
   revokeOnPurge: z.boolean().default(true),
+  internal: internalSchema,
   assumedRefreshDays: daysSchema.optional(),
 });
 
@@ -68,6 +72,11 @@ export function urlsOf(source: SourcesConfig[string]): readonly string[] {
   const { tokenUrl, introspectUrl, revokeUrl, fhirBaseUrl } = source;
   const own = source.kind === 'flexpa' ? [source.baseUrl, source.exchangeUrl] : [];
   return [...own, tokenUrl, introspectUrl, revokeUrl, fhirBaseUrl].filter((url) => typeof url === 'string');
+}
+
+/** Whether a registration may lead to addresses that are not of the public internet: said so by its operator, or at home on this machine itself. */
+export function isInternal(source: SourcesConfig[string]): boolean {
+  return source.internal || isLoopbackUrl(source.kind === 'flexpa' ? source.baseUrl : source.fhirBaseUrl);
 }
 
 /** How long a refresh token lives where the server does not say; null where the operator does not know either. */

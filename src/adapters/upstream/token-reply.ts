@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { LIMITS, UNITS } from '../../core/limits.ts';
 import { Secret } from '../../core/secret.ts';
 import type { RefreshEnd, TokenGrant, TokenReply } from '../../core/token-outcome.ts';
-import type { HttpReply } from './http.ts';
+import type { HttpReply, NoReply } from './http.ts';
 import { retryAfterOf } from './retry-after.ts';
 
 const endpointSchema = z.object({
@@ -54,7 +54,7 @@ const errorSchema = z.object({ error: z.string().max(100) });
 /** What a token endpoint answered, as facts: status, OAuth code, grant. Never rejects, and lets no text of the body through. */
 export function readTokenReply({ http, now }: { readonly http: HttpReply; readonly now: number }): TokenReply {
   if (http.kind === 'none') {
-    return { kind: 'no_reply', reason: http.reason === 'cut_short' ? 'connection' : http.reason, sent: http.sent };
+    return { kind: 'no_reply', reason: noReplyReasonOf(http), sent: http.sent };
   }
   const body = parseJson(http.bytes);
   const error = errorSchema.safeParse(body);
@@ -65,6 +65,11 @@ export function readTokenReply({ http, now }: { readonly http: HttpReply; readon
     grant: http.status >= 200 && http.status < 300 ? grantOf(body) : null,
     retryAfterMs: retryAfterOf({ headers: http.headers, now }),
   };
+}
+
+/** Nothing of a token is known to have arrived where the connection broke, or where there never was one. */
+function noReplyReasonOf({ reason }: NoReply): Extract<TokenReply, { readonly kind: 'no_reply' }>['reason'] {
+  return reason === 'cut_short' || reason === 'address_refused' ? 'connection' : reason;
 }
 
 /** JSON of outside bytes, or undefined. */

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { accessTokenSchema, eventSchema, sourceStateSchema } from '../../contract/feed.ts';
+import { accessTokenSchema, calendarSchema, eventSchema, sourceStateSchema } from '../../contract/feed.ts';
 import {
   authorizationRequestSchema,
   authorizationViewSchema,
@@ -74,9 +74,6 @@ export const changePageSchema = z.object({
 export const eventPageSchema = z.object({
   events: z.array(eventSchema),
   next: z.number().int().describe('The `after` of the next question; survives restarts'),
-});
-export const calendarSchema = z.object({
-  authorizations: z.array(authorizationViewSchema).describe('Those that have ended first, then the earliest end first'),
 });
 export const sourcesSchema = z.object({ sources: z.array(sourceStateSchema) });
 export const receiptSchema = z.object({

@@ -1,6 +1,7 @@
+import { calendarSchema } from '../../contract/feed.ts';
 import type { Service } from '../../contract/service.ts';
 import type { Route } from './routes.ts';
-import { calendarQuery, calendarSchema, eventPageSchema, eventsQuery, readParams, sourcesSchema } from './schemas.ts';
+import { calendarQuery, eventPageSchema, eventsQuery, readParams, sourcesSchema } from './schemas.ts';
 
 /** The routes that tell of the whole fleet: what happened, who ends soon, which sources are in trouble. */
 export function createFleetRoutes(service: Service): readonly Route[] {
@@ -31,14 +32,15 @@ function calendar(service: Service): Route {
     method: 'GET',
     path: '/v1/calendar',
     operationId: 'getCalendar',
-    summary: 'Standing authorizations that end within so many days, and those that wait for their patient already.',
+    summary:
+      'Standing authorizations that end within so many days, the earliest first; and how many have ended already.',
     scope: 'read',
     query: calendarQuery,
-    success: [{ status: 200, description: 'Authorizations by their ends', schema: 'Calendar' }],
+    success: [{ status: 200, description: 'The calendar', schema: 'Calendar' }],
     errors: ['invalid_request', 'database_unreachable'],
     handle: async ({ request }) => {
       const { withinDays, limit } = readParams(calendarQuery, request.query);
-      return calendarSchema.parse({ authorizations: await service.calendar({ withinDays, limit }) });
+      return calendarSchema.parse(await service.calendar({ withinDays, limit }));
     },
   };
 }

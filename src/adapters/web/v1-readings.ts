@@ -72,6 +72,10 @@ function token(service: Service): Route {
       'upstream_throttled',
       'upstream_timeout',
       'refresh_unsure',
+      'lease_taken',
+      'cancelled',
+      'unknown_source',
+      'key_missing',
     ],
     handle: async ({ request, reply, actor }) => {
       const { id } = readParams(idParams, request.params);

@@ -44,6 +44,7 @@ function accept({ service }: Parts): Route {
       'unsupported_media_type',
       'authorization_conflict',
       'authorization_purged',
+      'superseded',
       'unknown_source',
       'public_token_unsupported',
       'token_expired',

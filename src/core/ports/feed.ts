@@ -1,4 +1,4 @@
-import type { Authorization } from '../authorization.ts';
+import type { Authorization, EndKind } from '../authorization.ts';
 import type { Instant } from '../clock.ts';
 import type { CommitResult, Fence } from './fence.ts';
 
@@ -42,13 +42,15 @@ export type SourceState = {
   /** Failures in a row; an outage is announced from {@link LIMITS.outageAfterFailures} on. */
   readonly failures: number;
   readonly announced: boolean;
+  /** Until then a suspended source is left alone. */
+  readonly probeAt: Instant;
 };
 
 /** The part of the store that tells people and services: sources in trouble, ends that come nearer, the event feed. */
 export type FeedStore = {
   /**
-   * Notes how a source's token endpoint has just treated us. Nothing lesser takes the place of a suspension. The event goes out with the first note of a
-   * suspension or throttling, and with the {@link LIMITS.outageAfterFailures}th of an outage.
+   * Notes how a source's token endpoint has just treated us. What was announced gives way only to what is graver and announced itself, so that each
+   * announcement has its end. The event goes out with the first note of a suspension or throttling, and with the {@link LIMITS.outageAfterFailures}th of an outage.
    */
   readonly noteSource: (value: {
     readonly source: string;
@@ -59,6 +61,12 @@ export type FeedStore = {
   readonly clearSource: (value: { readonly source: string; readonly at: Instant }) => Promise<void>;
   /** Lets every suspended source be tried at once, since a restart may have brought a mended key; whether it has, only a grant tells. */
   readonly probeSources: () => Promise<void>;
+  /** Whether this run may try a suspended source: one a while may, and moves the next try `everyMs` on. True for a source that is not suspended. */
+  readonly mayTrySource: (value: {
+    readonly source: string;
+    readonly at: Instant;
+    readonly everyMs: number;
+  }) => Promise<boolean>;
   readonly sourceStates: () => Promise<readonly SourceState[]>;
 
   /** Authorizations whose ends are to be looked at by now, in the order of those looks. */
@@ -70,10 +78,16 @@ export type FeedStore = {
       readonly nextWarningAt: Instant | null;
     },
   ) => Promise<CommitResult>;
-  /** When the last warning of this very end went out, if one did. */
-  readonly warnedAt: (query: { readonly authorizationId: string; readonly endsAt: Instant }) => Promise<Instant | null>;
-  /** Standing authorizations that end before an instant, the earliest first, and those that have ended already and wait for their patient. */
+  /** When the last warning of this end went out, if one did; an end that moved by less than {@link LIMITS.sameEndMs} is the same. */
+  readonly warnedAt: (query: {
+    readonly authorizationId: string;
+    readonly reason: EndKind;
+    readonly endsAt: Instant;
+  }) => Promise<Instant | null>;
+  /** Standing authorizations that end before an instant, the earliest first. */
   readonly calendar: (query: { readonly before: Instant; readonly limit: number }) => Promise<readonly Authorization[]>;
+  /** How many authorizations have ended and wait for their patient. */
+  readonly countWaiting: () => Promise<number>;
   /** How many standing authorizations end before an instant. */
   readonly countEnding: (query: { readonly before: Instant }) => Promise<number>;
   /** The event feed. Cursors grow in the order in which the events became visible: none appears behind one that was read. */

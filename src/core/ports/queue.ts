@@ -36,6 +36,12 @@ export type WorkQueue = {
 export type JobOutcome =
   | { readonly kind: 'done'; readonly reason: string }
   /** Put this one job back for `afterWallMs` of wall time. */
-  | { readonly kind: 'again'; readonly afterWallMs: number; readonly reason: string }
+  | {
+      readonly kind: 'again';
+      readonly afterWallMs: number;
+      readonly reason: string;
+      /** What was asked for is done; the job comes back as an ordinary one. */
+      readonly asDue?: boolean;
+    }
   /** It ends failed under this fixed code, for people to see. */
   | { readonly kind: 'failed'; readonly code: string };

@@ -6,7 +6,11 @@ import type { CommitResult, Fence } from './fence.ts';
 
 export type { CommitResult, Fence } from './fence.ts';
 
-export type SealedTokens = TokenFacts & { readonly sealed: Uint8Array };
+export type SealedTokens = TokenFacts & {
+  /** When an attempt of ours was last sent without an answer that may yet kill this pair; null where there is no such doubt. */
+  readonly doubtAt: Instant | null;
+  readonly sealed: Uint8Array;
+};
 
 /** The durable trace of a token about to be spent. */
 export type Intent = {
@@ -94,6 +98,8 @@ export type AuditEntry = {
 export type Store = {
   readonly ping: () => Promise<void>;
   readonly close: () => Promise<void>;
+  /** The store's own clock, wall milliseconds: what a worker asks before it ends something because of its own. */
+  readonly wallNow: () => Promise<number>;
 
   /** Writes the authorization with its tokens and deadline in one transaction, unless its id is taken. */
   readonly insert: (value: NewAuthorization & { readonly actor: string }) => Promise<'inserted' | 'exists'>;

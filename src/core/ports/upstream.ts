@@ -20,8 +20,25 @@ export type PageReply =
         | 'too_large'
         | 'cancelled'
         | 'redirect'
-        | 'unexpected';
+        | 'unexpected'
+        /** The source's name leads to an address that its registration may not reach. */
+        | 'address_refused';
     };
+
+/** One page as it arrives, or why there is none. */
+export type PageStream =
+  | {
+      readonly kind: 'page';
+      readonly status: number;
+      /**
+       * The decompressed body, to be read once; it comes no faster than it is read. Only a body read to its end without an error is a page. Rejects with
+       * `upstream_cut_short`, `upstream_timeout`, `upstream_too_large` or `cancelled`. Leaving early closes the connection.
+       */
+      readonly chunks: AsyncIterable<Uint8Array>;
+      /** For who does not read `chunks` at all, or from elsewhere; after the end it does nothing. */
+      readonly cancel: () => void;
+    }
+  | Exclude<PageReply, { readonly kind: 'page' }>;
 
 export type Introspection =
   | { readonly kind: 'active'; readonly expiresAt: number | null }
@@ -60,7 +77,11 @@ export type Source = {
   readonly exchange: ((request: { readonly publicToken: Secret } & SpendOptions) => Promise<TokenReply>) | null;
   /** Spends a refresh token, with one POST and no retry of its own. Never rejects. */
   readonly refresh: (request: { readonly refreshToken: Secret } & SpendOptions) => Promise<TokenReply>;
-  /** Fetches one page. `url` was judged by core/link before. Never rejects. */
+  /** Asks for one page and gives it as it arrives. `url` was judged by core/link before. Never rejects; reading the page may. */
+  readonly streamPage: (
+    request: { readonly url: string; readonly accessToken: Secret } & CallOptions,
+  ) => Promise<PageStream>;
+  /** Fetches one page whole. `url` was judged by core/link before. Never rejects. */
   readonly fetchPage: (
     request: { readonly url: string; readonly accessToken: Secret } & CallOptions,
   ) => Promise<PageReply>;

@@ -28,18 +28,22 @@ export function calendarContract(use: Use): void {
       const fence = await taken(store, id);
       const endsAt = NOW + 7 * DAY_MS;
       const event = { at: NOW, source: 'flexpa', reason: 'refreshToken', endsAt, daysLeft: 7 } as const;
-      expect(await store.warnedAt({ authorizationId: id, endsAt })).toBeNull();
+      const asked = { authorizationId: id, reason: 'refreshToken' } as const;
+      expect(await store.warnedAt({ ...asked, endsAt })).toBeNull();
       expect(await store.warn({ ...fence, event, nextWarningAt: NOW + 5 })).toBe('committed');
-      expect(await store.warnedAt({ authorizationId: id, endsAt })).toBe(NOW);
-      expect(await store.warnedAt({ authorizationId: id, endsAt: endsAt + 1 })).toBeNull();
+      expect(await store.warnedAt({ ...asked, endsAt })).toBe(NOW);
+      expect(await store.warnedAt({ ...asked, endsAt: endsAt + 60_000 }), 'moved by a minute').toBe(NOW);
+      expect(await store.warnedAt({ ...asked, endsAt: endsAt + DAY_MS })).toBeNull();
+      expect(await store.warnedAt({ ...asked, reason: 'consent', endsAt })).toBeNull();
       expect((await store.get(id))?.nextWarningAt).toBe(NOW + 5);
       expect(await eventsOf(store, id)).toMatchObject([{ ...event, kind: 'ending', authorizationId: id }]);
     });
 
-    test('it lists who waits for the patient first, then by the earliest end; ONE_TIME and what ends later are not in it', async () => {
+    test('it lists by the earliest end; ONE_TIME, what ends later and what has ended are not in it', async () => {
       const { store } = use();
       const at = NOW - 900 * DAY_MS;
       const ends = (ms: number): Ends => ({ ...NO_ENDS, consent: at + ms });
+      const waiting = await store.countWaiting();
       const dead = await inserted(store, { ...STANDING, state: 'needs_reauthorization', stateReason: 'revoked' });
       const second = await inserted(store, { ...STANDING, ends: ends(2) });
       const first = await inserted(store, { ...STANDING, ends: { ...ends(9), accessGrant: at + 1 } });
@@ -50,8 +54,9 @@ export function calendarContract(use: Use): void {
       ];
       const listed = await store.calendar({ before: at + 5, limit: 10_000 });
       const mine = listed.map(({ id }) => id).filter((id) => [dead, second, first, ...others].includes(id));
-      expect(mine).toStrictEqual([dead, first, second]);
+      expect(mine).toStrictEqual([first, second]);
       expect(await store.countEnding({ before: at + 5 })).toBe(2);
+      expect(await store.countWaiting()).toBe(waiting + 1);
     });
   });
 
@@ -78,11 +83,11 @@ function eventsContract(use: Use): void {
       const { store } = use();
       const id = await inserted(store, STANDING);
       const fence = await taken(store, id);
-      const unsure = { trouble: { kind: 'unsure', since: NOW } } as const;
+      const unsure = { trouble: { kind: 'unsure', since: NOW, until: NOW + 1 } } as const;
       for (const patch of [unsure, unsure, { trouble: null }, { trouble: null }]) {
         await store.update({ ...fence, patch, actor: ACTOR });
       }
-      const outage = { trouble: { kind: 'outage', since: NOW } } as const;
+      const outage = { trouble: { kind: 'outage', since: NOW, until: NOW + 1 } } as const;
       await store.update({ ...fence, patch: outage, actor: ACTOR });
       expect((await eventsOf(store, id)).map(({ kind }) => kind)).toStrictEqual([
         'refresh_unsure',

@@ -46,7 +46,7 @@ export function authorizationOf(id: string, differences: Partial<Authorization> 
     authorizedAt: NOW + 1,
     ends: { refreshToken: NOW + 20, maxAuthorization: NOW + 21, accessGrant: NOW + 22, consent: NOW + 23 },
     nextWarningAt: NOW + 24,
-    trouble: { kind: 'outage', since: NOW + 25 },
+    trouble: { kind: 'outage', since: NOW + 25, until: NOW + 26 },
     periodMs: 86_400_000.5,
     nextRunAt: NOW + 3,
     purgeDueAt: NOW + 4,
@@ -68,6 +68,7 @@ export function tokensOf(version: number, differences: Partial<SealedTokens> = {
     accessExpiresAt: NOW + 86_400_000.125,
     accessLifetimeMs: 86_400_000.5,
     refreshExpiresAt: NOW + 7_776_000_000,
+    doubtAt: NOW + 0.25,
     sealed: bytes(),
     ...differences,
   };

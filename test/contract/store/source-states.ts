@@ -17,6 +17,7 @@ export function sourceStatesContract(use: Use): void {
         lastAt: NOW + 1,
         failures: 2,
         announced: true,
+        probeAt: NOW + 1 + LIMITS.sourceProbeEveryMs,
       });
       for (const at of [NOW + 2, NOW + 3]) await store.clearSource({ source, at });
       expect(await stateOf(store, source)).toBeUndefined();
@@ -46,12 +47,36 @@ export function sourceStatesContract(use: Use): void {
       expect(await kindsOf(store, source)).toStrictEqual(['source_throttled', 'source_suspended']);
     });
 
-    test('a probe lets a suspended source be tried at once and forgets nothing', async () => {
+    test('whatever was announced has its end announced, whatever came in between', async () => {
       const { store } = use();
       const source = newId();
+      for (const condition of ['throttled', 'outage'] as const) await store.noteSource({ source, condition, at: NOW });
+      await store.clearSource({ source, at: NOW });
+      expect(await kindsOf(store, source)).toStrictEqual(['source_throttled', 'source_recovered']);
+    });
+
+    test('one failure that nobody was told of does not hide that the source throttles', async () => {
+      const { store } = use();
+      const source = newId();
+      for (const condition of ['outage', 'throttled'] as const) await store.noteSource({ source, condition, at: NOW });
+      expect(await kindsOf(store, source)).toStrictEqual(['source_throttled']);
+    });
+
+    test('of twenty runs of a suspended source one may try in a while, and after a restart one at once', async () => {
+      const { store } = use();
+      const source = newId();
+      const ask = async (at: number) => {
+        const tries = Array.from({ length: 20 }, () => store.mayTrySource({ source, at, everyMs: 1_000 }));
+        return (await Promise.all(tries)).filter((may) => may).length;
+      };
+      expect(await ask(NOW), 'a source that is well').toBe(20);
       await store.noteSource({ source, condition: 'suspended', at: NOW });
+      expect(await ask(NOW + 1)).toBe(0);
+      expect(await ask(NOW + LIMITS.sourceProbeEveryMs)).toBe(1);
+      expect(await ask(NOW + LIMITS.sourceProbeEveryMs + 1)).toBe(0);
       await store.probeSources();
-      expect(await stateOf(store, source)).toMatchObject({ condition: 'suspended', since: NOW, lastAt: 0 });
+      expect(await ask(NOW + 2)).toBe(1);
+      expect(await stateOf(store, source)).toMatchObject({ condition: 'suspended', since: NOW, lastAt: NOW });
     });
 
     test('twenty notes at once make one row and one event', async () => {

@@ -2,7 +2,7 @@ import { accept } from '../../../src/flows/accept.ts';
 import { notGiven } from '../../../src/flows/conclude.ts';
 import type { Context } from '../../../src/flows/context.ts';
 import { ensureAccessToken } from '../../../src/flows/refresh.ts';
-import { takeUp } from '../../../src/flows/work.ts';
+import { takeUp } from '../../../src/flows/take-up.ts';
 import { seededRng } from '../../../src/sandbox/random.ts';
 import { until } from '../../support/system-until.ts';
 import { HOUR_MS, requestOf } from '../../support/world.ts';

@@ -79,6 +79,11 @@ export function handsOutTokens(stage: () => Stage): void {
       const id = `token-away-${outage}`;
       const over = { expiresIn: 86_400, issuedAt: iso(world.clock.now() - DAY_MS + 20_000) };
       await accept({ context: quiet(stage()), request: requestOf(link, { id, ...over }), actor: 'test' });
+      await until(
+        'the token in hand is over',
+        async () => world.clock.now() - Date.parse(over.issuedAt),
+        (ageMs) => ageMs > DAY_MS,
+      );
       await expect(system.service.token({ id, actor: 'portal' })).rejects.toMatchObject({ code });
       expect(await system.status(id)).toMatchObject({ state: 'active' });
       await system.purge(id);
@@ -100,7 +105,7 @@ export function warnsAheadOfTheEnd(stage: () => Stage): void {
       (events) => events.length > 0,
     );
     const listed = await system.service.calendar({ withinDays: 1, limit: 500 });
-    expect(listed.find((view) => view.id === id)).toMatchObject({ endsBecause: 'consent', endsAt: iso(end) });
+    expect(listed.ending.find((view) => view.id === id)).toMatchObject({ endsBecause: 'consent', endsAt: iso(end) });
     const view = await system.reaches(id, 'over', ({ state }) => state !== 'active');
     expect(view).toMatchObject({ state: 'needs_reauthorization', why: 'consent_ended', nextRunAt: null });
     expect(await eventsOf(stage(), id)).toMatchObject([

@@ -63,9 +63,9 @@ export function waitsForTheSource(stage: () => Stage): void {
         trouble: { kind: unsure ? 'unsure' : 'outage' },
       });
       await world.turn(link.authorizationId, { tokenOutage: 'none' });
-      await system.reaches(id, 'refreshed and pulled', ({ state, lastPull, trouble }) => {
+      await system.reaches(id, 'refreshed and pulled', ({ state, lastPull, lastError }) => {
         states.add(state);
-        return lastPull?.result === 'complete' && trouble === null;
+        return lastPull?.result === 'complete' && lastError === null;
       });
       expect([...states]).toEqual(['active']);
       expect(await system.status(id)).toMatchObject({ failedRuns: 0, lastError: null, trouble: null });

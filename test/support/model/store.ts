@@ -1,0 +1,89 @@
+import { STATES, type State } from '../../../src/core/authorization.ts';
+import type { Instant } from '../../../src/core/clock.ts';
+import type { Store } from '../../../src/core/ports/store.ts';
+import { leases } from './store-leases.ts';
+import { records } from './store-records.ts';
+import { sourceStates } from './store-sources.ts';
+import { sweeps } from './store-sweeps.ts';
+import { applyPatch, createTables, fenced, type Parts, type Tables, type Watch } from './store-tables.ts';
+import { tokens } from './store-tokens.ts';
+
+/**
+ * The Store port in memory. Every call takes effect in one go, as a transaction does that holds its rows; it runs through the same contract as the real
+ * stores, so that what a schedule proves about it holds for them.
+ */
+export function createStoreModel({
+  now,
+  domainNow = now,
+  watch = {},
+}: {
+  readonly now: () => number;
+  readonly domainNow?: () => Instant;
+  readonly watch?: Watch;
+}): { readonly store: Store; readonly tables: Tables } {
+  const parts = { tables: createTables(), now, domainNow, watch };
+  const store: Store = {
+    ping: async () => undefined,
+    close: async () => undefined,
+    wallNow: async () => now(),
+    ...authorizations(parts),
+    ...leases(parts),
+    ...tokens(parts),
+    ...records(parts),
+    ...sweeps(parts),
+    ...sourceStates(parts),
+    appendAudit: async (entry) => {
+      parts.tables.audit.push(entry);
+    },
+    auditOf: async (authorizationId) => parts.tables.audit.filter((entry) => entry.authorizationId === authorizationId),
+  };
+  return { store, tables: parts.tables };
+}
+
+type Authorizations = Pick<Store, 'insert' | 'get' | 'fingerprintsOf' | 'list' | 'countByState' | 'update'>;
+
+function authorizations(parts: Parts): Authorizations {
+  const { tables } = parts;
+  return {
+    insert: async ({ authorization, fingerprint, tokens: pair, actor }) => {
+      const { id, acceptedAt: at, stateReason: reason } = authorization;
+      if (tables.authorizations.has(id)) return 'exists';
+      tables.authorizations.set(id, { authorization, fingerprint, earlier: [], deleted: null });
+      tables.tokens.set(id, pair);
+      tables.audit.push({ at, authorizationId: id, actor, action: 'accepted', reason });
+      return 'inserted';
+    },
+    get: async (id) => tables.authorizations.get(id)?.authorization ?? null,
+    fingerprintsOf: async (id) => {
+      const row = tables.authorizations.get(id);
+      return { current: row?.fingerprint ?? null, earlier: row?.earlier ?? [] };
+    },
+    list: async ({ after, limit, state }) =>
+      [...tables.authorizations.values()]
+        .map((row) => row.authorization)
+        .filter(({ id, state: its }) => (after === null || id > after) && (state === undefined || its === state))
+        .sort((left, right) => (left.id < right.id ? -1 : 1))
+        .slice(0, limit),
+    countByState: async () => {
+      const counted = (state: State) =>
+        [...tables.authorizations.values()].filter((row) => row.authorization.state === state).length;
+      const counts: Record<State, number> = {
+        pending: 0,
+        active: 0,
+        needs_reauthorization: 0,
+        suspended: 0,
+        quarantined: 0,
+        purging: 0,
+        purged: 0,
+      };
+      for (const state of STATES) counts[state] = counted(state);
+      return counts;
+    },
+    update: async ({ patch, actor, ...fence }) =>
+      fenced({ tables, fence }, (row) => {
+        if (row.authorization.state === 'purged' && patch.state === undefined) return 'superseded';
+        applyPatch({ parts, row, patch, actor });
+        return 'committed';
+      }),
+  };
+}
