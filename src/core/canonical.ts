@@ -1,5 +1,6 @@
-import { literalAt, OPEN_ARRAY, OPEN_OBJECT, skipValue, walkArray, walkObject } from './json-scan.ts';
-import { byteAt, QUOTE, skipBlank } from './json-token.ts';
+import { skipValue, walkArray, walkObject } from './json-scan.ts';
+import { literalAt } from './json-text.ts';
+import { byteAt, OPEN_ARRAY, OPEN_OBJECT, QUOTE, skipBlank } from './json-token.ts';
 
 /** Servers stamp these on every reading or copy of a resource, so they say nothing about its content. */
 const VOLATILE_META = ['"lastUpdated"', '"versionId"'];

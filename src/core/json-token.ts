@@ -13,6 +13,12 @@ const ENDED = -1;
 /** Not JSON, or not UTF-8, at some byte. */
 const BAD = -2;
 
+export const OPEN_OBJECT = 0x7b;
+export const CLOSE_OBJECT = 0x7d;
+export const OPEN_ARRAY = 0x5b;
+export const CLOSE_ARRAY = 0x5d;
+export const COMMA = 0x2c;
+export const COLON = 0x3a;
 export const QUOTE = 0x22;
 export const BACKSLASH = 0x5c;
 const MINUS = 0x2d;

@@ -29,7 +29,17 @@ const word = fc.constantFrom(
   '__proto__',
   '',
 );
-const string = fc.oneof(word, fc.string({ unit: 'grapheme', maxLength: 8 }));
+/** Over blocks of 64 bytes, with what could be taken for an end at any place of them. */
+const long = fc
+  .tuple(fc.integer({ min: 50, max: 200 }), fc.constantFrom('', '"', '\\\\\\"', 'é', '},{'))
+  .map(([length, middle]) => `${'x'.repeat(length)}${middle}${'y'.repeat(length % 67)}`);
+const backslashes = fc.integer({ min: 1, max: 9 }).map((count) => `${'\\'.repeat(count)}"`);
+const string = fc.oneof(
+  { weight: 8, arbitrary: word },
+  { weight: 8, arbitrary: fc.string({ unit: 'grapheme', maxLength: 8 }) },
+  { weight: 1, arbitrary: long },
+  { weight: 1, arbitrary: backslashes },
+);
 const number = fc.constantFrom('0', '-0', '1.00', '1E-22', '12345678901234567890', '-1.5e+3', '7');
 const leaf: fc.Arbitrary<Tree> = fc.oneof(
   fc.record({ kind: fc.constant('text' as const), text: fc.oneof(number, fc.constantFrom('true', 'false', 'null')) }),
@@ -66,10 +76,13 @@ const named = (...values: string[]) => fc.constantFrom(...values).map((value): T
 
 const resource = objectOf({
   resourceType: rarely(named('A', 'B', 'é', 'Ã©', 'a\\b')),
-  id: rarely(named('1', '2', 'é')),
+  id: rarely(named('1', '2', 'é', 'i'.repeat(130))),
   contained: anyTree,
 });
-const link = objectOf({ relation: named('next', 'self'), url: rarely(named('https://a.test/fhir?x="é"', 'b')) });
+const link = objectOf({
+  relation: named('next', 'self'),
+  url: rarely(named('https://a.test/fhir?x="é"', 'b', `https://a.test/fhir?_getpages=${'é'.repeat(90)}`)),
+});
 const bundle = objectOf({
   resourceType: rarely(named('Bundle', 'Bundle', 'Bundle', 'OperationOutcome')),
   type: rarely(named('searchset')),
@@ -131,7 +144,10 @@ export const change = fc.record({
   add: fc.array(fc.oneof(fc.constantFrom(...TELLING), fc.nat({ max: 255 })), { maxLength: 3 }),
 });
 
-export function apply(bytes: Uint8Array, { at, drop, add }: { at: number; drop: number; add: readonly number[] }): Uint8Array {
+export function apply(
+  bytes: Uint8Array,
+  { at, drop, add }: { at: number; drop: number; add: readonly number[] },
+): Uint8Array {
   const place = Math.floor(at * bytes.length);
   return Uint8Array.from([...bytes.subarray(0, place), ...add, ...bytes.subarray(place + drop)]);
 }

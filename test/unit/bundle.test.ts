@@ -60,13 +60,21 @@ describe('a slice is the resource as it was sent', () => {
 
   test('of duplicate keys the last one counts, at every level', () => {
     const resource = '{"id":"old","resourceType":"Old","id":"new","resourceType":"New"}';
-    const text = `{"resourceType":"X","entry":[{"resource":{}},{}],"entry":[{"resource":1,"resource":${resource}}],"resourceType":"Bundle"}`;
+    const entry = `[{"resource":{},"resource":1,"resource":${resource}}]`;
+    const text = `{"resourceType":"X","link":{},"entry":${entry},"link":[],"resourceType":"Bundle"}`;
     expect(textsOf(text)).toEqual([resource]);
     expect(bundleOf(slice(text))).toMatchObject({ faults: [], slices: [{ resourceType: 'New', id: 'new' }] });
     expect(bundleOf(slice(inBundle('{"resourceType":"A","id":"1","id":2}'))).faults).toEqual([
       { index: 0, fault: 'no_id' },
     ]);
   });
+
+  test.each(['[]', 'null', '[{}]', '{}'])(
+    'a second `entry` refuses the page, as entries of the first may be out: %s',
+    (entry) => {
+      expect(slice(`{"resourceType":"Bundle","entry":[],"\\u0065ntry":${entry}}`)).toEqual(refused('not_a_bundle'));
+    },
+  );
 
   test('a type is not mistaken for its neighbour of the same bytes', () => {
     const types = ['é', 'Ã©', 'é', 'a\\\\b', 'a\\b', 'ab', 'ab'];
