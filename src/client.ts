@@ -1,7 +1,8 @@
 import { type PublicJwk, publicJwkSchema } from './adapters/intake/seal.ts';
-import { createHttpApi, type HttpApi } from './client/http.ts';
+import { createHttpApi, type HttpApi, type RecordsAnswer } from './client/http.ts';
 import { createQueueIntake, type Outcome, type QueueIntake } from './client/queue.ts';
 import type { AccessTokenView, EventView } from './contract/feed.ts';
+import { resourceTypeSchema, type SettledView, type TypesView, type Verdict } from './contract/records.ts';
 import {
   type AuthorizationRequest,
   type AuthorizationView,
@@ -12,9 +13,11 @@ import {
 import { PerennialError } from './core/errors.ts';
 
 export type { PublicJwk } from './adapters/intake/seal.ts';
+export type { RecordsAnswer } from './client/http.ts';
 export type { Outcome } from './client/queue.ts';
 export { PerennialUnreachable } from './client/unreachable.ts';
 export type { AccessTokenView, EventView } from './contract/feed.ts';
+export type { SettledView, TypesView, Verdict } from './contract/records.ts';
 export type { AuthorizationRequest, AuthorizationView } from './contract/wire.ts';
 export { type ErrorCode, PerennialError } from './core/errors.ts';
 
@@ -53,6 +56,15 @@ export type Client = {
   readonly pull: (id: string) => Promise<AuthorizationView>;
   /** A valid access token, refreshed if it must be. It is for its `fhirBaseUrl` alone; the API key needs the scope `token`. */
   readonly token: (id: string) => Promise<AccessTokenView>;
+  /**
+   * The records as NDJSON, as they come: read `chunks` to their end, and go on with the changes after `cursor`. An answer that is cut short rejects in the
+   * middle. The API key needs the scope `records`, as for `types`.
+   */
+  readonly records: (id: string, wanted?: { readonly types?: readonly string[] }) => Promise<RecordsAnswer>;
+  /** What is known of each resource type: how its last pull ended, what is held, what is suspected to be gone. */
+  readonly types: (id: string) => Promise<TypesView>;
+  /** The operator's word on the suspected removals of one type; the API key needs the scope `pull`. */
+  readonly settleSuspected: (id: string, resourceType: string, verdict: Verdict) => Promise<SettledView>;
   /** What happened after a cursor (0 from the beginning): keep `next` where your own work is kept, and ask on from there. */
   readonly events: (after: number) => Promise<{ readonly events: readonly EventView[]; readonly next: number }>;
   /** What became of a request that went through the queue; waits up to `timeoutMs`. */
@@ -80,6 +92,11 @@ export function createClient(options: HttpOptions | QueueOptions): Client {
     },
     pull: async (id) => needHttp(http).pull(checkId(id)),
     token: async (id) => needHttp(http).token(checkId(id)),
+    records: async (id, { types } = {}) =>
+      needHttp(http).records({ id: checkId(id), ...(types === undefined ? {} : { types: types.map(checkType) }) }),
+    types: async (id) => needHttp(http).types(checkId(id)),
+    settleSuspected: async (id, resourceType, verdict) =>
+      needHttp(http).settleSuspected({ id: checkId(id), resourceType: checkType(resourceType), verdict }),
     events: async (after) => needHttp(http).events({ after }),
     outcome: async (jobId, timing) => needQueue(queue).outcome(jobId, timing),
     close: async () => {
@@ -116,5 +133,11 @@ function needQueue(queue: QueueIntake | null): QueueIntake {
 function checkId(id: string): string {
   const parsed = idSchema.safeParse(id);
   if (!parsed.success) throw new PerennialError('invalid_request', { field: faultOf(parsed.error, 'id') });
+  return parsed.data;
+}
+
+function checkType(resourceType: string): string {
+  const parsed = resourceTypeSchema.safeParse(resourceType);
+  if (!parsed.success) throw new PerennialError('invalid_request', { field: faultOf(parsed.error, 'resourceType') });
   return parsed.data;
 }

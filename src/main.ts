@@ -17,6 +17,10 @@ const HELP = `perennial ${version}: keeps patient-authorized health records fres
   enqueue FILE.json     hand over an authorization (- reads standard input)
   list | status ID      what there is, and how it is
   pull ID | purge ID    pull now; end and erase
+  types ID              each resource type: last pull, held, suspected to be gone
+  suspected ID TYPE removed|kept
+                        the word on suspected removals: publish or keep
+  export ID --out DIR   the records as files, one for each resource type
   calendar | events     who ends when; what happened (--days N, --after CURSOR)
   sources               which sources are in trouble
   sandbox               a Flexpa-compatible upstream on loopback
@@ -24,7 +28,7 @@ const HELP = `perennial ${version}: keeps patient-authorized health records fres
   init                  write a .env with fresh keys
   keys intake           print the public key that other services seal to
 
-enqueue, list, status, pull, purge, calendar, events and sources talk to a running Perennial (PERENNIAL_URL, PERENNIAL_API_KEY); --json prints JSON.
+All from enqueue to sources talk to a running Perennial (PERENNIAL_URL, PERENNIAL_API_KEY); --json prints JSON.
 `;
 
 const USAGE_EXIT = 2;

@@ -5,7 +5,7 @@ import { type IntakeJob, type PublicJwk, sealRequest } from '../adapters/intake/
 import type { AuthorizationRequest } from '../contract/wire.ts';
 import { type ErrorCode, PerennialError } from '../core/errors.ts';
 import { LIMITS } from '../core/limits.ts';
-import { isErrorCode } from './http.ts';
+import { isErrorCode } from './exchange.ts';
 
 const limits = {
   connectTimeoutMs: 2_000,

@@ -1,6 +1,7 @@
 import type { State } from '../core/authorization.ts';
 import type { Receipt } from '../core/ports/store.ts';
 import type { AccessTokenView, CalendarView, EventView, SourceStateView } from './feed.ts';
+import type { RecordsRead, SettledView, TypesView, Verdict } from './records.ts';
 import type { AuthorizationRequest, AuthorizationView, ChangeView } from './wire.ts';
 
 /** Who asks: a calling service by its key's name, an operator, or the worker itself. Stands in the audit trail. */
@@ -26,12 +27,22 @@ export type Service = {
   readonly requestPurge: (value: { readonly id: string; readonly actor: Actor }) => Promise<AuthorizationView>;
   /** Pulls now, out of turn. */
   readonly pullNow: (value: { readonly id: string; readonly actor: Actor }) => Promise<AuthorizationView>;
-  /** The stored resources as they were sent, one at a time; audited. */
+  /** The stored resources as they were sent, one at a time; audited. `asOf` refuses unless it is the newest cursor. */
   readonly records: (value: {
     readonly id: string;
     readonly actor: Actor;
-    readonly type?: string;
-  }) => Promise<AsyncIterable<Uint8Array>>;
+    readonly types?: readonly string[];
+    readonly asOf?: number;
+  }) => Promise<RecordsRead>;
+  /** What is known of each resource type: how its last pull ended, what is held, what is suspected to be gone; audited. */
+  readonly types: (value: { readonly id: string; readonly actor: Actor }) => Promise<TypesView>;
+  /** The operator's word on the suspected removals of one type; audited. */
+  readonly settleSuspected: (value: {
+    readonly id: string;
+    readonly actor: Actor;
+    readonly resourceType: string;
+    readonly verdict: Verdict;
+  }) => Promise<SettledView>;
   readonly changes: (value: {
     readonly id: string;
     readonly actor: Actor;

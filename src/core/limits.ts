@@ -23,8 +23,6 @@ export const LIMITS = {
   pageBodyIdleTimeoutMs: 30 * SECOND_MS,
   /** One page, decompressed, read as it arrives. A single $everything bundle of a long history is tens of MB, the largest seen 300; 2 GiB is no patient. */
   pageMaxBytes: 2_048 * MIB,
-  /** The same where a page is held in memory as a whole. */
-  wholePageMaxBytes: 512 * MIB,
   /** A compressed body may open to this many times its size. FHIR's JSON gives 10 to 30, in rare cases 100; gzip can do 1,000, which is a bomb's. */
   expansionMax: 200,
   /** Until so much has come out, the share says nothing: a page of blanks is no attack. */
@@ -41,8 +39,6 @@ export const LIMITS = {
   pullMaxBytes: 8_192 * MIB,
   /** Entries that come before their page says what it is wait in memory up to here: `resourceType` comes first nearly everywhere, and where it comes last, pages have some MB. */
   pageHeldBackMaxBytes: 64 * MIB,
-  /** How often a type is read from its beginning although its changes can be asked for: only that sees removals, and edits that bear an old date. */
-  reconcileEveryMs: 7 * DAY_MS,
   /** How far an incremental pull reaches back before the last one: clocks differ, and servers index minutes after they commit. */
   incrementalOverlapMs: HOUR_MS,
   /** A pull that a crash left is gone on with for so long; then the source's page cursors are over, and it begins anew. */
@@ -53,8 +49,8 @@ export const LIMITS = {
   abilitiesFreshMs: 7 * DAY_MS,
   /** A CapabilityStatement; large EHRs send some MB. */
   abilitiesMaxBytes: 16 * MIB,
-  /** A pull writes down where it is after so many bytes of pages, or so much time: a crash repeats no more than that. */
-  checkpointBytes: MIB,
+  /** A pull writes down where it is after so many bytes of pages, or so much time: a crash repeats no more than that. Each time costs a commit and a pack. */
+  checkpointBytes: 8 * MIB,
   checkpointEveryMs: 2 * SECOND_MS,
   /** Entries that may belong to another patient wait in memory for the end of the pull, when all links between Patients are known. */
   doubtfulMaxBytes: 8 * MIB,
@@ -176,6 +172,8 @@ export const LIMITS = {
 
   /** Opened packs a pull keeps at hand while it compares changed resources with their stored bytes. */
   openPacksMax: 4,
+  /** Times in a row, without a resource in between, that a read finds its pack moved by a pull and looks up where it lies now. */
+  packMovesMax: 3,
   /** One pack, opened; a sealed value that grows beyond it is not ours. */
   packMaxBytes: 1_024 * MIB,
   /** Resources in one pack before it is sealed: keeps one seal under some 8 MiB of FHIR. */

@@ -50,20 +50,24 @@ export async function concludePull({
   readonly finish: (patch: PulledPatch) => Promise<JobOutcome>;
 }): Promise<JobOutcome> {
   const { context, authorization } = work;
-  const { tally, result } = report;
+  const { published, result, refused } = report;
   const durationMs = context.clock.toWallMs(context.clock.now() - startedAt);
   context.metrics.pull({ network: authorization.network, result, durationMs });
-  context.metrics.records(tally);
+  context.metrics.records(published);
+  for (const [reason, count] of Object.entries(refused)) context.metrics.refused({ reason, count });
   context.log.info('pull_ended', {
     authorizationId: authorization.id,
     reason: result,
     durationMs,
-    added: tally.added,
-    modified: tally.modified,
-    removed: tally.removed,
+    added: published.added,
+    modified: published.modified,
+    removed: published.removed,
     pages: report.pages,
     bytes: report.bytes,
   });
+  if (published.suspected > 0) {
+    context.log.warn('removals_suspected', { authorizationId: authorization.id, count: published.suspected });
+  }
   if (report.superseded) return { kind: 'done', reason: 'superseded' };
   const lastPull = { at: startedAt, result, durationMs };
   if (lost !== null) return notGiven({ work, access: lost, patch: { lastPull } });
@@ -73,5 +77,5 @@ export async function concludePull({
     return { kind: 'done', reason: gone };
   }
   if (report.retry !== null) return putBack({ work, ...report.retry, patch: { lastPull } });
-  return finish({ lastPull, freshAsOf: startedAt, failedRuns: 0, lastError: null });
+  return finish({ lastPull, freshAsOf: report.asOf, failedRuns: 0, lastError: null });
 }

@@ -63,18 +63,30 @@ function placeOf(line: unknown): [string, Place] {
   throw new PerennialError('unseal_failed');
 }
 
+type Opening = { readonly context: Context; readonly key: DataKey; readonly authorizationId: string };
+export type Manifests = Map<string, Map<string, Place>>;
+
 /** All manifests of an authorization, by resource type. */
-export async function openManifests({
+export async function openManifests({ context, key, authorizationId }: Opening): Promise<Manifests> {
+  return openRows({ context, key, rows: await context.store.manifests(authorizationId) });
+}
+
+/** All manifests with the cursor of the newest change in them. */
+export async function openRecordsNow({
   context,
   key,
   authorizationId,
-}: {
-  readonly context: Context;
-  readonly key: DataKey;
-  readonly authorizationId: string;
-}): Promise<Map<string, Map<string, Place>>> {
-  const rows = await context.store.manifests(authorizationId);
-  const byType = new Map<string, Map<string, Place>>();
+}: Opening): Promise<{ readonly manifests: Manifests; readonly cursor: number }> {
+  const { manifests: rows, cursor } = await context.store.recordsNow(authorizationId);
+  return { manifests: await openRows({ context, key, rows }), cursor };
+}
+
+async function openRows({
+  context,
+  key,
+  rows,
+}: Pick<Opening, 'context' | 'key'> & { readonly rows: readonly SealedManifest[] }): Promise<Manifests> {
+  const byType: Manifests = new Map();
   for (const row of rows) {
     const { type, manifest } = await openManifest({ codec: context.codec, key, row });
     byType.set(type, manifest);

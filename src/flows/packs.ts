@@ -21,22 +21,30 @@ export async function sealPack({
   return { id, sealed: key.seal({ purpose: 'pack', context: id, bytes }) };
 }
 
-/** Opens packs on demand and keeps the last few, since neighbours in a page are neighbours in a pack. */
-export function createPackReader({
+type Packs = { readonly context: Context; readonly key: DataKey; readonly authorizationId: string };
+
+/** As {@link createPackFinder}, for who holds the lease: nobody else takes a pack away. */
+export function createPackReader(packs: Packs): (place: Place) => Promise<Uint8Array> {
+  const find = createPackFinder(packs);
+  return async (place) => {
+    const bytes = await find(place);
+    if (bytes === null) throw new PerennialError('internal', { field: 'pack' });
+    return bytes;
+  };
+}
+
+/** Opens packs on demand and keeps the last few, since neighbours in a page are neighbours in a pack. Null where the pack is gone. */
+export function createPackFinder({
   context,
   key,
   authorizationId,
-}: {
-  readonly context: Context;
-  readonly key: DataKey;
-  readonly authorizationId: string;
-}): (place: Place) => Promise<Uint8Array> {
+}: Packs): (place: Place) => Promise<Uint8Array | null> {
   const opened = new Map<string, Uint8Array>();
-  const open = async (id: string): Promise<Uint8Array> => {
+  const open = async (id: string): Promise<Uint8Array | null> => {
     const kept = opened.get(id);
     if (kept !== undefined) return kept;
     const sealed = await context.store.pack({ authorizationId, id });
-    if (sealed === null) throw new PerennialError('internal', { field: 'pack' });
+    if (sealed === null) return null;
     const bytes = key.unseal({ purpose: 'pack', context: id, sealed });
     const plain = await context.codec.expand({ bytes, maxBytes: LIMITS.packMaxBytes });
     const [oldest] = opened.keys();
@@ -44,7 +52,7 @@ export function createPackReader({
     opened.set(id, plain);
     return plain;
   };
-  return async (place) => (await open(place.pack)).subarray(place.offset, place.offset + place.length);
+  return async ({ pack, offset, length }) => (await open(pack))?.subarray(offset, offset + length) ?? null;
 }
 
 function join(parts: readonly Uint8Array[]): Uint8Array {

@@ -1,27 +1,30 @@
+import type { Source } from '../core/ports/upstream.ts';
+import type { PlannedRequest } from '../core/pull-state.ts';
 import { openTokens } from './token-vault.ts';
 import type { Work } from './work.ts';
 
-/** One search or operation that a pull makes; `type` is null where all types come together. */
-export type PullRequest = { readonly type: string | null; readonly url: string };
-
-/** What to ask the source for, in which order. The patient's id is opened for it and stays in memory. */
-export async function planPull({ work }: { readonly work: Work }): Promise<readonly PullRequest[]> {
-  const { source } = work;
-  const patient = await patientOf(work);
+/** The address of a planned request's first page. `patient` is the bare id, or null where only the token knows it. */
+export function urlOf({
+  source,
+  request: { type, since },
+  patient,
+}: {
+  readonly source: Source;
+  readonly request: PlannedRequest;
+  readonly patient: string | null;
+}): string {
   const base = source.fhirBaseUrl.replace(/\/$/, '');
-  if (source.pullBy === 'everything') {
-    return [{ type: null, url: `${base}/Patient/${encodeURIComponent(patient)}/$everything` }];
-  }
-  return source.resourceTypes.map((type) => {
-    const wanted = type === 'Patient' ? source.patientQuery : source.searchQuery;
-    const query = wanted.replaceAll('$PATIENT_ID', encodeURIComponent(patient));
-    return { type, url: `${base}/${type}?${query}` };
-  });
+  const id = encodeURIComponent(patient ?? '$PATIENT_ID');
+  if (type === null) return `${base}/Patient/${id}/$everything`;
+  const wanted = type === 'Patient' ? source.patientQuery : source.searchQuery;
+  const query = wanted.replaceAll('$PATIENT_ID', id);
+  const changed = since === null ? '' : `_lastUpdated=gt${new Date(Math.floor(since)).toISOString()}`;
+  return `${base}/${type}?${[query, changed].filter((part) => part !== '').join('&')}`;
 }
 
-/** The bare id of the patient: Flexpa says `Patient/123`, SMART says `123` (contract, sections 1.2 and 8.3). */
-async function patientOf({ context, authorization, key }: Work): Promise<string> {
+/** The bare id of the patient: Flexpa says `Patient/123`, SMART says `123` (contract, sections 1.2 and 8.3). Opened for one pull, it stays in memory. */
+export async function patientOf({ context, authorization, key }: Work): Promise<string | null> {
   const row = await context.store.tokens(authorization.id);
   const patient = row === null ? null : openTokens({ key, row }).patient;
-  return patient === null ? '$PATIENT_ID' : patient.reveal().replace(/^Patient\//, '');
+  return patient === null ? null : patient.reveal().replace(/^Patient\//, '');
 }

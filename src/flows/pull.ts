@@ -1,63 +1,123 @@
 import type { PullResult } from '../core/authorization.ts';
-import { sliceBundle } from '../core/bundle.ts';
+import type { Instant } from '../core/clock.ts';
 import type { ErrorCode } from '../core/errors.ts';
-import { LIMITS } from '../core/limits.ts';
-import { decideLink } from '../core/link.ts';
-import type { PageReply } from '../core/ports/upstream.ts';
-import type { Secret } from '../core/secret.ts';
-import { type PullRequest, planPull } from './pull-plan.ts';
-import { openRecordWriter, type RecordWriter, type Tally } from './record-writer.ts';
+import { decidePlan, isResumable, type RunningPull, type TypeResult } from '../core/pull-state.ts';
+import { abilitiesOf } from './abilities.ts';
+import type { Endings } from './endings.ts';
+import { createOwnership } from './ownership.ts';
+import type { Published } from './publish.ts';
+import { openJournal } from './pull-journal.ts';
+import { patientOf, urlOf } from './pull-plan.ts';
+import { type Ending, pullRequest, type Reading, type TokenGiver } from './pull-request.ts';
+import { openRecordWriter } from './record-writer.ts';
 import type { Work } from './work.ts';
 
 /** How one pull ended. `retry` says when and why to try again; `missing` that nothing asked for was there, as where a whole grant has ended. */
 export type PullReport = {
   readonly result: PullResult;
-  readonly tally: Tally;
+  /** The instant as of which the records are what the source had, where the pull is complete: when it began, before a crash too. */
+  readonly asOf: Instant;
+  readonly published: Published;
   readonly pages: number;
   readonly bytes: number;
+  /** Entries that were not stored, by name of the reason. */
+  readonly refused: Readonly<Record<string, number>>;
   readonly retry: { readonly code: ErrorCode; readonly afterMs: number | null } | null;
   readonly missing: boolean;
   readonly superseded: boolean;
 };
 
-/** Asks for an access token; `rejected` when the source has just refused the one given before. Null ends the pull. */
-export type TokenGiver = (request: { readonly rejected: boolean }) => Promise<Secret | null>;
-
-type Ending =
-  | { readonly kind: 'complete' | 'refused' | 'not_found' | 'superseded' | 'no_token' }
-  | { readonly kind: 'partial'; readonly code: ErrorCode; readonly afterMs: number | null; readonly stop: boolean };
-
-type Progress = { pages: number; bytes: number; waits: number };
+const NOTHING: Published = { added: 0, modified: 0, removed: 0, suspected: 0 };
 
 /**
- * Pulls the records of one authorization and stores what is new. Each request (everything, or one resource type) ends complete,
- * partial or refused; only what is complete may imply removals. What was stored before a failure stays.
+ * Pulls the records of one authorization and stores what is new: from the beginning, or what has changed since the last pull, or on from where a crash
+ * stopped it. Each request (everything, or one resource type) ends complete, partial or refused; only what was read to its end from its beginning may
+ * imply removals. What was stored before a failure stays.
  */
 export async function pullRecords({
   work,
   giveToken,
+  wantsFull = false,
 }: {
   readonly work: Work;
   readonly giveToken: TokenGiver;
+  /** Reads everything from the beginning, whatever could be asked for changes only. */
+  readonly wantsFull?: boolean;
 }): Promise<PullReport> {
   const { context, held, key, authorization, source } = work;
-  const writer = await openRecordWriter({ context, held, key, authorizationId: authorization.id });
-  const progress: Progress = { pages: 0, bytes: 0, waits: 0 };
+  const journal = await openJournal({ context, key, authorizationId: authorization.id });
+  const now = context.clock.now();
+  const goesOn = isResumable({ running: journal.state.running, now }) ? journal.state.running : null;
+  const resumed = goesOn?.id ?? null;
+  const writer = await openRecordWriter({ context, held, key, authorizationId: authorization.id, journal, resumed });
+  const abilities = goesOn === null ? await abilitiesOf({ work }) : null;
+  const storedTypes = writer.storedTypes();
+  const { pullBy, resourceTypes, reconcileEveryMs } = source;
+  const plan = decidePlan({
+    state: journal.state,
+    storedTypes,
+    pullBy,
+    resourceTypes,
+    reconcileEveryMs,
+    abilities,
+    wantsFull,
+    now,
+  });
+  const running = goesOn ?? { id: context.entropy.id(), startedAt: now, plan: plan.requests, results: [], next: null };
+  context.log.info('pull_begun', {
+    authorizationId: authorization.id,
+    reason: goesOn === null ? plan.reason : 'resumed',
+    count: running.plan.length,
+  });
+  const patient = await patientOf(work);
+  const ownership = createOwnership({ patient, linked: journal.state.patients });
+  const reading: Reading = {
+    work,
+    writer,
+    ownership,
+    giveToken,
+    progress: { pages: 0, bytes: 0, waits: 0 },
+    refused: {},
+  };
+  const { endings, ended } = await pullAll({ reading, running });
+  return conclude({ reading, endings, running: ended });
+}
+
+/** The plan's requests, from where it stands; ends early where going on makes no sense. */
+async function pullAll({
+  reading,
+  running: begun,
+}: {
+  readonly reading: Reading;
+  readonly running: RunningPull;
+}): Promise<{ readonly endings: readonly Ending[]; readonly ended: RunningPull }> {
+  const { work, writer, ownership, progress } = reading;
+  let running = begun;
   const endings: Ending[] = [];
-  const complete = new Set<string | null>();
-  for (const request of await planPull({ work })) {
-    const ending = await pullRequest({ work, writer, progress, request, giveToken });
+  const patient = await patientOf(work);
+  for (const request of begun.plan.slice(begun.results.length)) {
+    const url = running.next ?? urlOf({ source: work.source, request, patient });
+    const before = progress.bytes;
+    const ending = await pullRequest({ reading, running, request, url });
     endings.push(ending);
-    if (ending.kind === 'complete') complete.add(request.type);
+    running = { ...running, results: [...running.results, resultOf(ending)], next: null };
     if (stopsThePull(ending)) break;
+    // Without the last request's: the end of the pull follows at once.
+    if (running.results.length === begun.plan.length) break;
+    const written = await writer.checkpoint({
+      running,
+      readBytes: progress.bytes - before,
+      patients: ownership.known(),
+      isWhole: !ownership.isWaiting(),
+    });
+    if (written === 'superseded') return { endings: [...endings, { kind: 'superseded' }], ended: running };
   }
-  // Only now, because a later search may include resources of a type that an earlier one has read to its end.
-  for (const type of writer.types()) {
-    const written = await writer.finish({ type, complete: complete.has(null) || complete.has(type) });
-    if (written === 'superseded') endings.push({ kind: 'superseded' });
-  }
-  context.log.info('pulled', { authorizationId: authorization.id, source: source.name, pages: progress.pages });
-  return reportOf({ endings, tally: writer.tally(), progress });
+  return { endings, ended: running };
+}
+
+function resultOf({ kind }: Ending): TypeResult {
+  if (kind === 'complete') return 'complete';
+  return kind === 'refused' || kind === 'not_found' ? 'refused' : 'partial';
 }
 
 function stopsThePull(ending: Ending): boolean {
@@ -65,168 +125,84 @@ function stopsThePull(ending: Ending): boolean {
   return ending.kind === 'superseded' || ending.kind === 'no_token';
 }
 
-async function pullRequest({
-  work,
-  writer,
-  progress,
-  request,
-  giveToken,
+async function conclude({
+  reading,
+  endings,
+  running,
 }: {
-  readonly work: Work;
-  readonly writer: RecordWriter;
-  readonly progress: Progress;
-  readonly request: PullRequest;
-  readonly giveToken: TokenGiver;
-}): Promise<Ending> {
-  const { source, held } = work;
-  let url: string | null = request.url;
-  let rejectedBefore = false;
-  const visited = new Set<string>();
-  const read: Reading = { entries: 0, total: 0, faulty: false };
-  while (url !== null) {
-    if (visited.has(url) || visited.size >= LIMITS.pagesPerTypeMax) return partial('upstream_malformed');
-    if (progress.bytes > LIMITS.pullMaxBytes) return partial('upstream_too_large', null, true);
-    const accessToken = await giveToken({ rejected: rejectedBefore });
-    if (accessToken === null) return { kind: 'no_token' };
-    const reply = await source.fetchPage({ url, accessToken, signal: held.signal });
-    if (reply.kind === 'token_rejected' && !rejectedBefore) {
-      rejectedBefore = true;
-      continue;
-    }
-    if (await waitedInPlace({ work, reply, progress })) continue;
-    // A refusal in the middle (a cursor that has expired) says nothing of the type: what was read of it is half.
-    if (isRefusal(reply) && visited.size > 0) return partial('upstream_malformed');
-    if (reply.kind !== 'page') return endingOf(reply);
-    rejectedBefore = false;
-    visited.add(url);
-    progress.pages += 1;
-    progress.bytes += reply.bytes.length;
-    const page = await takePage({ writer, base: source.fhirBaseUrl, bytes: reply.bytes, read });
-    if (page.kind === 'ended') return page.ending;
-    url = page.next;
+  readonly reading: Reading;
+  readonly endings: readonly Ending[];
+  readonly running: RunningPull;
+}): Promise<PullReport> {
+  const { writer, ownership } = reading;
+  const superseded = endings.some(({ kind }) => kind === 'superseded');
+  const failed = endings.find((ending) => ending.kind === 'partial');
+  if (superseded || failed?.code === 'cancelled') return reportOf({ reading, endings, running, published: NOTHING });
+  const { own, foreign } = ownership.settle();
+  for (const entry of own) await writer.offer(entry);
+  if (foreign > 0) reading.refused['another_patient'] = (reading.refused['another_patient'] ?? 0) + foreign;
+  const faulty = foreign > 0;
+  const { resourceTypes } = reading.work.source;
+  const askedTypes = running.plan.flatMap(({ type }) => (type === null ? resourceTypes : [type]));
+  const endingsBy = endingsOf({ running, faulty });
+  const finished = await writer.finish({ endings: endingsBy, running, askedTypes, patients: ownership.known() });
+  if (finished.kind === 'superseded') {
+    return reportOf({ reading, endings: [...endings, { kind: 'superseded' }], running, published: NOTHING });
   }
-  return read.faulty || read.entries < read.total ? partial('upstream_malformed') : { kind: 'complete' };
+  return reportOf({ reading, endings, running, published: finished.published, faulty });
 }
 
-function isRefusal({ kind }: PageReply): boolean {
-  return kind === 'type_refused' || kind === 'not_found';
-}
-
-/** What one request's pages have told so far: a page that is not whole says so by its total, a bad entry or an issue among its entries. */
-type Reading = { entries: number; total: number; faulty: boolean };
-
-/** A throttled page in mid-pull is waited for where it is, within limits: to begin again would spend the quota on pages we have. */
-async function waitedInPlace({
-  work: { context, held },
-  reply,
-  progress,
-}: {
-  readonly work: Work;
-  readonly reply: PageReply;
-  readonly progress: Progress;
-}): Promise<boolean> {
-  if (reply.kind !== 'throttled' || progress.pages === 0 || progress.waits >= LIMITS.waitsInPlaceMax) return false;
-  const waitMs = context.clock.toWallMs(reply.retryAfterMs ?? LIMITS.throttledRetryMs);
-  if (waitMs > LIMITS.waitInPlaceWallMs) return false;
-  progress.waits += 1;
-  await context.clock.sleep(Math.max(LIMITS.retryMinWallMs, waitMs), held.signal);
-  return true;
-}
-
-async function takePage({
-  writer,
-  base,
-  bytes,
-  read,
-}: {
-  readonly writer: RecordWriter;
-  readonly base: string;
-  readonly bytes: Uint8Array;
-  readonly read: Reading;
-}): Promise<
-  { readonly kind: 'next'; readonly next: string | null } | { readonly kind: 'ended'; readonly ending: Ending }
-> {
-  const ended = (ending: Ending) => ({ kind: 'ended', ending }) as const;
-  const page = sliceBundle(bytes);
-  if (page.kind !== 'bundle') return ended(partial('upstream_malformed'));
-  read.total = Math.max(read.total, page.total ?? 0);
-  read.entries += page.slices.length;
-  // The entry is refused and counted; the rest of the pages is still read (what is good in a pull is kept).
-  if (page.faults.length > 0) read.faulty = true;
-  for (const { resourceType, id, start, end } of page.slices) {
-    if (resourceType === 'OperationOutcome') {
-      read.faulty ||= tellsOfErrors(bytes.subarray(start, end));
-      continue;
-    }
-    const written = await writer.offer({ type: resourceType, id, bytes: bytes.subarray(start, end) });
-    if (written === 'superseded') return ended({ kind: 'superseded' });
+/** How each type ended, also the types that came with others: all together in one request, or as neighbours of a search. */
+function endingsOf({ running, faulty }: { readonly running: RunningPull; readonly faulty: boolean }): Endings {
+  const byType = new Map<string | null, { readonly result: TypeResult; readonly full: boolean }>();
+  for (const [index, { type, since }] of running.plan.entries()) {
+    const result = running.results[index] ?? 'partial';
+    byType.set(type, { result: faulty && result === 'complete' ? 'partial' : result, full: since === null });
   }
-  if (page.next === undefined) return { kind: 'next', next: null };
-  const link = decideLink({ next: page.next, base });
-  return link.kind === 'follow' ? { kind: 'next', next: link.url } : ended(partial('upstream_link_refused'));
-}
-
-/** An OperationOutcome among the entries is a remark, unless it says that something went wrong. */
-function tellsOfErrors(outcome: Uint8Array): boolean {
-  return /"severity"\s*:\s*"(?:error|fatal)"/.test(new TextDecoder().decode(outcome));
-}
-
-function partial(code: ErrorCode, afterMs: number | null = null, stop = false): Ending {
-  return { kind: 'partial', code, afterMs, stop };
-}
-
-function endingOf(reply: Exclude<PageReply, { readonly kind: 'page' }>): Ending {
-  switch (reply.kind) {
-    case 'token_rejected':
-      return partial('token_rejected', null, true);
-    case 'not_found':
-      return { kind: 'not_found' };
-    case 'type_refused':
-      return { kind: 'refused' };
-    case 'syncing':
-      return partial('upstream_syncing', reply.retryAfterMs ?? LIMITS.syncingRetryMs, true);
-    case 'throttled':
-      return partial('upstream_throttled', reply.retryAfterMs ?? LIMITS.throttledRetryMs, true);
-    case 'sync_failed':
-      return partial('upstream_sync_failed', null, true);
-    case 'unavailable':
-      return unavailable(reply.reason);
-  }
-}
-
-function unavailable(reason: Extract<PageReply, { readonly kind: 'unavailable' }>['reason']): Ending {
-  if (reason === 'too_large') return partial('upstream_too_large');
-  if (reason === 'redirect') return partial('upstream_link_refused');
-  if (reason === 'cancelled') return partial('cancelled', 0, true);
-  return partial(reason === 'timeout' ? 'upstream_timeout' : 'upstream_unavailable', null, reason !== 'server_error');
+  const together = byType.get(null);
+  const neighbour = { result: together?.result ?? 'complete', full: together !== undefined } as const;
+  return { of: (type) => byType.get(type) ?? neighbour };
 }
 
 function reportOf({
+  reading: { writer, progress, refused },
   endings,
-  tally,
-  progress,
+  running,
+  published,
+  faulty = false,
 }: {
+  readonly reading: Reading;
   readonly endings: readonly Ending[];
-  readonly tally: Tally;
-  readonly progress: Progress;
+  readonly running: RunningPull;
+  readonly published: Published;
+  readonly faulty?: boolean;
 }): PullReport {
   const failed = endings.find((ending) => ending.kind === 'partial');
-  const done = endings.filter(({ kind }) => kind === 'complete').length;
-  const refused = endings.filter(({ kind }) => kind === 'refused' || kind === 'not_found').length;
-  const whole = endings.every(({ kind }) => kind === 'complete' || kind === 'refused' || kind === 'not_found');
-  const result: PullResult = whole && done > 0 ? 'complete' : done > 0 || tally.seen > 0 ? 'partial' : 'failed';
-  const refusedAll = failed === undefined && done === 0 && refused > 0;
+  const count = (result: TypeResult) => running.results.filter((one) => one === result).length;
+  const [done, turnedAway] = [count('complete'), count('refused')];
+  const whole = !faulty && done > 0 && done + turnedAway === running.plan.length;
+  const result: PullResult = whole ? 'complete' : done > 0 || writer.seen() > 0 ? 'partial' : 'failed';
+  const refusedAll = failed === undefined && done === 0 && turnedAway > 0;
   return {
+    asOf: running.startedAt,
     pages: progress.pages,
     bytes: progress.bytes,
+    refused,
     result,
-    tally,
-    retry: refusedAll ? { code: 'type_refused', afterMs: null } : retryOf(failed),
-    missing: refusedAll && refused === endings.length && endings.some(({ kind }) => kind === 'not_found'),
+    published,
+    retry: refusedAll ? { code: 'type_refused', afterMs: null } : retryOf({ failed, faulty }),
+    missing: refusedAll && turnedAway === running.plan.length && endings.some(({ kind }) => kind === 'not_found'),
     superseded: endings.some(({ kind }) => kind === 'superseded'),
   };
 }
 
-function retryOf(failed: Extract<Ending, { readonly kind: 'partial' }> | undefined): PullReport['retry'] {
-  return failed === undefined ? null : { code: failed.code, afterMs: failed.afterMs };
+function retryOf({
+  failed,
+  faulty,
+}: {
+  readonly failed: Extract<Ending, { readonly kind: 'partial' }> | undefined;
+  readonly faulty: boolean;
+}): PullReport['retry'] {
+  if (failed !== undefined) return { code: failed.code, afterMs: failed.afterMs };
+  return faulty ? { code: 'upstream_malformed', afterMs: null } : null;
 }

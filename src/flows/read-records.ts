@@ -1,56 +1,45 @@
+import type { RecordsRead } from '../contract/records.ts';
 import type { ChangeView } from '../contract/wire.ts';
-import { type Authorization, isReadable } from '../core/authorization.ts';
 import { PerennialError } from '../core/errors.ts';
 import type { SealedChange } from '../core/ports/store.ts';
 import type { DataKey } from '../core/ports/vault.ts';
-import type { Context } from './context.ts';
-import { openManifests } from './manifest.ts';
-import { createPackReader } from './packs.ts';
+import { openRecordsNow } from './manifest.ts';
+import { openForReading, type Reader } from './open-for-reading.ts';
+import { streamRecords } from './stream-records.ts';
 
-type Reading = { readonly context: Context; readonly authorizationId: string; readonly actor: string };
-
-/** Reads refuse from the purge deadline on, be the purge late or not; every read stands in the audit trail. */
-async function openForReading({
-  context: { store, vault, clock },
-  authorizationId,
-  actor,
-  action,
-}: Reading & { readonly action: 'read:records' | 'read:changes' }): Promise<DataKey> {
-  const authorization: Authorization | null = await store.get(authorizationId);
-  if (authorization === null) throw new PerennialError('authorization_not_found');
-  const at = clock.now();
-  if (!isReadable(authorization, at)) throw new PerennialError('authorization_ended');
-  await store.appendAudit({ at, authorizationId, actor, action, reason: null });
-  return vault.open(authorizationId);
-}
-
-/** The stored resources, byte for byte as they were sent, pack by pack. `type` narrows to one resource type. */
+/**
+ * The stored resources, byte for byte as they were sent, pack by pack. `types` narrows to some resource types.
+ * @throws PerennialError `cursor_moved` for an `asOf` that is not the newest cursor: what was stored before is not kept, and to answer with it would be wrong.
+ */
 export async function readRecords({
-  type: wanted,
-  ...reading
-}: Reading & { readonly type?: string }): Promise<AsyncIterable<Uint8Array>> {
-  const { context, authorizationId } = reading;
-  const key = await openForReading({ ...reading, action: 'read:records' });
-  const manifests = await openManifests({ context, key, authorizationId });
-  const read = createPackReader({ context, key, authorizationId });
-  const places = [...manifests]
-    .filter(([type]) => wanted === undefined || type === wanted)
-    .flatMap(([, manifest]) => [...manifest.values()])
-    .sort((left, right) => left.pack.localeCompare(right.pack) || left.offset - right.offset);
-  async function* bytes(): AsyncGenerator<Uint8Array> {
-    for (const place of places) yield await read(place);
+  types,
+  asOf,
+  ...reader
+}: Reader & { readonly types?: readonly string[]; readonly asOf?: number }): Promise<RecordsRead> {
+  const { context, authorizationId } = reader;
+  const key = await openForReading({ ...reader, action: 'read:records' });
+  const { manifests, cursor } = await openRecordsNow({ context, key, authorizationId });
+  if (asOf !== undefined && asOf !== cursor) {
+    throw new PerennialError('cursor_moved', { field: `asOf; the records are as of ${cursor}` });
   }
-  return bytes();
+  const wanted = types === undefined ? null : new Set(types);
+  const authorization = await context.store.get(authorizationId);
+  const source = authorization === null ? undefined : context.sources.get(authorization.source);
+  return {
+    cursor,
+    fhirBaseUrl: source?.fhirBaseUrl ?? null,
+    resources: streamRecords({ context, key, authorizationId, manifests, types: wanted }),
+  };
 }
 
 /** The change lists after a cursor, oldest first; ids only. */
 export async function readChanges({
   after,
   limit,
-  ...reading
-}: Reading & { readonly after: number; readonly limit: number }): Promise<readonly ChangeView[]> {
-  const key = await openForReading({ ...reading, action: 'read:changes' });
-  const rows = await reading.context.store.changes({ authorizationId: reading.authorizationId, after, limit });
+  ...reader
+}: Reader & { readonly after: number; readonly limit: number }): Promise<readonly ChangeView[]> {
+  const key = await openForReading({ ...reader, action: 'read:changes' });
+  const rows = await reader.context.store.changes({ authorizationId: reader.authorizationId, after, limit });
   return rows.map((row) => openChange({ key, row }));
 }
 

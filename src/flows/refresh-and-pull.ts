@@ -55,7 +55,7 @@ export function refreshAndPull({
     }
     const startedAt = context.clock.now();
     const giver = createTokenGiver({ work: going, first: given, neededUntil, refreshFails: failed !== null });
-    const report = await pullRecords({ work: going, giveToken: giver.give });
+    const report = await pullRecords({ work: going, giveToken: giver.give, wantsFull: askedFor });
     return concludePull({ work: going, report, startedAt, lost: giver.lost(), finish });
   });
 }

@@ -7,7 +7,9 @@ import { accept } from './accept.ts';
 import type { Context } from './context.ts';
 import { createTokenDesk, type TokenDesk } from './give-token.ts';
 import { readChanges, readRecords } from './read-records.ts';
+import { readTypes } from './read-types.ts';
 import { requestPurge } from './request-purge.ts';
+import { settleSuspected } from './settle-suspected.ts';
 import { eventViewOf, sourceViewOf, tokenViewOf, viewOf } from './view.ts';
 
 /** The doors' one counter: what HTTP, the sealed intake and the command line call. */
@@ -37,8 +39,9 @@ export function createService(context: Context, desk: TokenDesk = createTokenDes
       await queue.add({ queue: 'refresh-and-pull', authorizationId: id, reason: 'asked_for' });
       return view(authorization);
     },
-    records: ({ id, actor, type }) =>
-      readRecords({ context, authorizationId: id, actor, ...(type === undefined ? {} : { type }) }),
+    records: ({ id, ...wanted }) => readRecords({ context, authorizationId: id, ...wanted }),
+    types: ({ id, actor }) => readTypes({ context, authorizationId: id, actor }),
+    settleSuspected: ({ id, ...word }) => settleSuspected({ context, authorizationId: id, ...word }),
     changes: ({ id, actor, after, limit }) => readChanges({ context, authorizationId: id, actor, after, limit }),
     token: async ({ id, actor }) => {
       const { authorization, given, patient } = await desk.hand({ authorizationId: id, actor });

@@ -94,12 +94,12 @@ function freshnessOf({
 }
 
 /** An instant as it stands on the wire. */
-export function iso(instant: Instant): string {
+function iso(instant: Instant): string {
   return new Date(instant).toISOString();
 }
 
 /** The same for an instant that may be unknown. */
-export function isoOrNull(instant: Instant | null): string | null {
+function isoOrNull(instant: Instant | null): string | null {
   return instant === null ? null : iso(instant);
 }
 

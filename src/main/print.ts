@@ -1,4 +1,5 @@
 import type { CalendarView, EventView, SourceStateView } from '../contract/feed.ts';
+import type { TypesView } from '../contract/records.ts';
 import type { AuthorizationView } from '../contract/wire.ts';
 
 const SECONDS = { minute: 60, hour: 3_600, day: 86_400 } as const;
@@ -84,6 +85,21 @@ export function sourcesOf(sources: readonly SourceStateView[]): string {
   if (sources.length === 0) return 'all sources are well\n';
   const rows = sources.map(({ source, condition, since, lastAt }) => [source, condition, since, lastAt]);
   return table([['SOURCE', 'CONDITION', 'SINCE', 'LAST SEEN'], ...rows]);
+}
+
+/** What is known of each resource type, for `types`. */
+export function typesOf({ types, cursor, pulling }: TypesView): string {
+  const rows = types.map(({ resourceType, result, held, suspected, fullAt, knownUntil }) => [
+    resourceType,
+    result ?? '-',
+    String(held),
+    suspected === null ? '-' : `${suspected.count} since ${suspected.since}`,
+    fullAt ?? '-',
+    knownUntil ?? '-',
+  ]);
+  const heading = ['TYPE', 'LAST PULL', 'HELD', 'SUSPECTED REMOVALS', 'READ IN FULL', 'KNOWN UNTIL'];
+  const list = rows.length === 0 ? 'nothing pulled yet\n' : table([heading, ...rows]);
+  return `${list}as of cursor ${cursor}${pulling ? '; a pull has not ended yet' : ''}\n`;
 }
 
 /** A few lines on one authorization, for `status` and whatever answers with one. No token is in a view. */

@@ -1,25 +1,15 @@
 import { parseArgs } from 'node:util';
 import { createHttpApi, type HttpApi } from '../client/http.ts';
 import { PerennialUnreachable } from '../client/unreachable.ts';
-import { type AuthorizationView, faultOf, idSchema, parseAuthorizationRequest } from '../contract/wire.ts';
-import { STATES, type State } from '../core/authorization.ts';
+import { type AuthorizationView, parseAuthorizationRequest } from '../contract/wire.ts';
 import { PerennialError } from '../core/errors.ts';
-import { LIMITS } from '../core/limits.ts';
-import { calendarOf, eventsOf, listOf, printable, sourcesOf, statusOf } from './print.ts';
+import { printable, statusOf } from './print.ts';
 import { readJson, UsageError } from './read-json.ts';
+import { calendar, events, list, sources } from './remote-lists.ts';
+import { exportTo, suspected, types } from './remote-records.ts';
+import { type Input, idOf, type RemoteOptions, type Shown, type Turn } from './remote-turn.ts';
 
-type Output = { readonly write: (text: string) => unknown };
-
-/** What each command is given. `stdin` is read for the file `-`. */
-export type RemoteOptions = {
-  /** Without the command's own name. */
-  readonly args: readonly string[];
-  readonly baseUrl: string;
-  readonly apiKey: string;
-  readonly out: Output;
-  readonly err: Output;
-  readonly stdin?: AsyncIterable<unknown>;
-};
+export type { RemoteOptions } from './remote-turn.ts';
 
 /** Ends well; refused by the API; called wrongly; nobody answers. */
 const EXIT = { ok: 0, refused: 1, usage: 2, unreachable: 3 } as const;
@@ -31,6 +21,9 @@ const USAGES = {
   status: 'perennial status ID [--json]',
   purge: 'perennial purge ID [--json]',
   pull: 'perennial pull ID [--json]',
+  types: 'perennial types ID [--json]',
+  suspected: 'perennial suspected ID TYPE removed|kept [--json]',
+  export: 'perennial export ID --out DIR [--json]',
   calendar: 'perennial calendar [--days N] [--limit N] [--json]',
   events: 'perennial events [--after CURSOR] [--limit N] [--json]',
   sources: 'perennial sources [--json]',
@@ -51,22 +44,25 @@ export const REMOTE_COMMANDS: Readonly<Record<keyof typeof USAGES, RemoteCommand
     run: ({ api, input }) => api.pull(idOf(input)),
     print: (view) => `${view.id}: a pull is asked for; state ${view.state}\n`,
   }),
+  types: command({ name: 'types', run: types }),
+  suspected: command({ name: 'suspected', run: suspected }),
+  export: command({ name: 'export', run: exportTo }),
   calendar: command({ name: 'calendar', run: calendar }),
   events: command({ name: 'events', run: events }),
   sources: command({ name: 'sources', run: sources }),
 };
 
-/** The flags of each command that has any beside --json; those commands take no operand. */
-const FLAGS: Partial<Readonly<Record<keyof typeof USAGES, readonly string[]>>> = {
-  list: ['state', 'limit', 'after'],
-  calendar: ['days', 'limit'],
-  events: ['after', 'limit'],
-  sources: [],
+/** How many operands a command takes, where it is not one, and its flags beside --json. */
+const SHAPES: Partial<
+  Readonly<Record<keyof typeof USAGES, { readonly operands?: number; readonly flags?: readonly string[] }>>
+> = {
+  list: { operands: 0, flags: ['state', 'limit', 'after'] },
+  suspected: { operands: 3 },
+  export: { flags: ['out'] },
+  calendar: { operands: 0, flags: ['days', 'limit'] },
+  events: { operands: 0, flags: ['after', 'limit'] },
+  sources: { operands: 0 },
 };
-
-type Input = { readonly operands: readonly string[]; readonly flags: Readonly<Record<string, string | undefined>> };
-type Turn = { readonly api: HttpApi; readonly input: Input; readonly options: RemoteOptions };
-type Shown = { readonly json: unknown; readonly text: string };
 
 function command(
   spec:
@@ -136,15 +132,14 @@ function readArgs({ name, args }: { readonly name: keyof typeof USAGES; readonly
   readonly json: boolean;
   readonly input: Input;
 } {
-  const own = FLAGS[name];
-  const text = Object.fromEntries((own ?? []).map((flag) => [flag, { type: 'string' } as const]));
+  const { operands: wanted = 1, flags: own = [] } = SHAPES[name] ?? {};
+  const text = Object.fromEntries(own.map((flag) => [flag, { type: 'string' } as const]));
   try {
     const parsed = parseArgs({
       args: [...args],
       options: { ...text, json: { type: 'boolean' } },
       allowPositionals: true,
     });
-    const wanted = own === undefined ? 1 : 0;
     if (parsed.positionals.length !== wanted) throw new UsageError(`${name} takes ${wanted} argument(s)`);
     const flags: Record<string, string | undefined> = {};
     for (const [flag, value] of Object.entries(parsed.values)) if (typeof value === 'string') flags[flag] = value;
@@ -155,12 +150,6 @@ function readArgs({ name, args }: { readonly name: keyof typeof USAGES; readonly
   }
 }
 
-function idOf({ operands }: Input): string {
-  const parsed = idSchema.safeParse(operands[0]);
-  if (!parsed.success) throw new PerennialError('invalid_request', { field: faultOf(parsed.error, 'id') });
-  return parsed.data;
-}
-
 async function enqueue({ api, input, options }: Turn): Promise<Shown> {
   const file = input.operands[0] ?? '-';
   const request = parseAuthorizationRequest(await readJson({ file, stdin: options.stdin ?? process.stdin }));
@@ -169,64 +158,4 @@ async function enqueue({ api, input, options }: Turn): Promise<Shown> {
     json: authorization,
     text: `${authorization.id}: ${created ? 'accepted' : 'accepted before, nothing changed'}; state ${authorization.state}\n`,
   };
-}
-
-async function list({ api, input }: Turn): Promise<Shown> {
-  const { state, after } = input.flags;
-  const rows = wholeNumber({ input, flag: 'limit', least: 1, most: LIMITS.listPageMax });
-  if (state !== undefined && !isState(state)) throw new UsageError(`--state must be one of ${STATES.join(', ')}`);
-  const page = await api.list({
-    ...(after === undefined ? {} : { after }),
-    ...(rows === undefined ? {} : { limit: rows }),
-    ...(state === undefined ? {} : { state }),
-  });
-  const more = page.next === null ? '' : `more: perennial list --after ${page.next}\n`;
-  return { json: page, text: `${listOf(page.authorizations)}${more}` };
-}
-
-async function calendar({ api, input }: Turn): Promise<Shown> {
-  const withinDays = wholeNumber({ input, flag: 'days', least: 1, most: LIMITS.calendarDaysMax });
-  const limit = wholeNumber({ input, flag: 'limit', least: 1, most: LIMITS.listPageMax });
-  const found = await api.calendar({
-    ...(withinDays === undefined ? {} : { withinDays }),
-    ...(limit === undefined ? {} : { limit }),
-  });
-  return { json: found, text: calendarOf(found) };
-}
-
-async function events({ api, input }: Turn): Promise<Shown> {
-  const after = wholeNumber({ input, flag: 'after', least: 0, most: Number.MAX_SAFE_INTEGER });
-  const limit = wholeNumber({ input, flag: 'limit', least: 1, most: LIMITS.listPageMax });
-  const page = await api.events({
-    ...(after === undefined ? {} : { after }),
-    ...(limit === undefined ? {} : { limit }),
-  });
-  return { json: page, text: eventsOf(page.events) };
-}
-
-async function sources({ api }: Turn): Promise<Shown> {
-  const found = await api.sources();
-  return { json: found, text: sourcesOf(found) };
-}
-
-function wholeNumber({
-  input,
-  flag,
-  least,
-  most,
-}: {
-  readonly input: Input;
-  readonly flag: string;
-  readonly least: number;
-  readonly most: number;
-}): number | undefined {
-  const text = input.flags[flag];
-  if (text === undefined) return undefined;
-  const value = /^\d{1,16}$/.test(text) ? Number(text) : Number.NaN;
-  if (value >= least && value <= most) return value;
-  throw new UsageError(`--${flag} must be ${least} to ${most}`);
-}
-
-function isState(word: string): word is State {
-  return STATES.some((state) => state === word);
 }

@@ -95,6 +95,7 @@ function postgresOnly({ createDatabase }: TestPostgres): void {
       expect(await run('select name from perennial.schema_migrations')).toStrictEqual([
         { name: '0001_initial' },
         { name: '0002_token_safety' },
+        { name: '0003_pulls' },
       ]);
       await Promise.all(stores.map((store) => store.close()));
     });

@@ -7,7 +7,9 @@ import { keepsMultipleFresh } from './system/multiple.ts';
 import { fetchesOnceAndErases } from './system/one-time.ts';
 import { pullsWhatCanBeHad } from './system/pull.ts';
 import { erasesWhenAsked } from './system/purge.ts';
+import { readsWhatIsStored } from './system/records.ts';
 import { handsOutTokens, takesASecondLook, warnsAheadOfTheEnd } from './system/safety.ts';
+import { settlesSuspicions } from './system/suspicions.ts';
 import { neverLosesATokenSilently } from './system/tokens.ts';
 import { waitsForTheSource } from './system/weather.ts';
 
@@ -54,6 +56,8 @@ export function systemContract(
     takesASecondLook(stage);
     waitsForTheSource(stage);
     pullsWhatCanBeHad(stage);
+    readsWhatIsStored(stage);
+    settlesSuspicions(stage);
     erasesWhenAsked(stage);
   });
 }

@@ -31,6 +31,7 @@ export const noMetrics: Metrics = {
   refresh: () => {},
   pull: () => {},
   records: () => {},
+  refused: () => undefined,
   purge: () => {},
   job: () => {},
   repaired: () => {},

@@ -9,7 +9,6 @@ const lines = (count: number, line = '1;'): string => `${Array.from({ length: co
 const EXCUSED: Readonly<Record<string, string>> = {
   'src/adapters/upstream/flexpa.ts createFlexpaSource':
     'five calls closed over one registration; none is longer than 15 lines',
-  'src/flows/record-writer.ts openRecordWriter': 'closures over the shelves of one pull; none is longer than 20 lines',
   'src/flows/draft.ts newAuthorization':
     'a third of it spells out the parameters and the fields of a new authorization',
 };

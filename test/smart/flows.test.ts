@@ -235,7 +235,8 @@ const status = (id: string) => createService(quiet()).status(id);
 
 async function recordsOf(id: string): Promise<readonly string[]> {
   const found: string[] = [];
-  for await (const bytes of await createService(quiet()).records({ id, actor: 'test' })) {
+  const { resources } = await createService(quiet()).records({ id, actor: 'test' });
+  for await (const { bytes } of resources) {
     const { resourceType, id: resourceId } = JSON.parse(Buffer.from(bytes).toString());
     found.push(`${resourceType}/${resourceId}`);
   }

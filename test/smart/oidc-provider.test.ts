@@ -6,6 +6,7 @@ import type { Source, Sources } from '../../src/core/ports/upstream.ts';
 import { Secret } from '../../src/core/secret.ts';
 import { judgeTokenReply, type TokenGrant, type TokenReply } from '../../src/core/token-outcome.ts';
 import { type Consent, type SmartAuthority, startSmartAuthority } from '../support/oidc-provider.ts';
+import { wholePage } from '../support/whole-page.ts';
 import { clockAt, smartConfigOf, spend } from '../upstream/raw-server.ts';
 
 const METHODS = ['basic', 'basic-odd', 'post', 'rs384', 'es384', 'public'] as const;
@@ -106,7 +107,7 @@ const refreshTokenOf = ({ refreshToken }: TokenGrant): string => refreshToken?.r
 
 function pageAs(source: Source, { patient, token }: { readonly patient: string; readonly token: string }) {
   const url = `${source.fhirBaseUrl}/Patient?${source.patientQuery.replace('$PATIENT_ID', patient)}`;
-  return source.fetchPage({ url, accessToken: new Secret(token), signal });
+  return wholePage(source, { url, accessToken: new Secret(token), signal });
 }
 
 describe.each(METHODS)('a SMART source against an authorization server by others, as %s', (method) => {

@@ -1,4 +1,5 @@
 import type { EventView, SourceStateView } from '../../src/contract/feed.ts';
+import type { StoredResource, TypesView } from '../../src/contract/records.ts';
 import type { Service } from '../../src/contract/service.ts';
 import type { AuthorizationRequest, AuthorizationView, ChangeView } from '../../src/contract/wire.ts';
 import { PerennialError } from '../../src/core/errors.ts';
@@ -11,13 +12,21 @@ export type FakeService = Service & {
   readonly requests: Map<string, AuthorizationRequest>;
   readonly actors: string[];
   /** What `records` gives, and what it saw of its reader. */
-  readonly stored: { resources: AsyncIterable<Uint8Array> | Iterable<Uint8Array>; asked: number; ended: boolean };
+  readonly stored: {
+    resources: AsyncIterable<Uint8Array> | Iterable<Uint8Array>;
+    cursor: number;
+    asked: number;
+    ended: boolean;
+    wanted: readonly string[] | undefined;
+  };
   readonly kept: {
     changes: ChangeView[];
     events: EventView[];
     sources: SourceStateView[];
     waiting: number;
     receipt: Receipt | null;
+    types: TypesView['types'];
+    verdicts: string[];
   };
   /** When set, every call rejects with it. */
   failure: unknown;
@@ -28,8 +37,22 @@ export function createFakeService(): FakeService {
   const views = new Map<string, AuthorizationView>();
   const requests = new Map<string, AuthorizationRequest>();
   const actors: string[] = [];
-  const stored: FakeService['stored'] = { resources: [], asked: 0, ended: false };
-  const kept: FakeService['kept'] = { changes: [], events: [], sources: [], waiting: 0, receipt: null };
+  const stored: FakeService['stored'] = {
+    resources: [],
+    cursor: 0,
+    asked: 0,
+    ended: false,
+    wanted: undefined,
+  };
+  const kept: FakeService['kept'] = {
+    changes: [],
+    events: [],
+    sources: [],
+    waiting: 0,
+    receipt: null,
+    types: [],
+    verdicts: [],
+  };
   const find = (id: string) => {
     if (fake.failure !== null) throw fake.failure;
     const view = views.get(id);
@@ -71,10 +94,24 @@ export function createFakeService(): FakeService {
     },
     requestPurge: async ({ id, actor }) => change(id, actor, { state: 'purging', why: 'requested' }),
     pullNow: async ({ id, actor }) => change(id, actor, {}),
-    records: async ({ id, actor }) => {
+    records: async ({ id, actor, types, asOf }) => {
       find(id);
       actors.push(actor);
-      return reading(stored);
+      stored.wanted = types;
+      const { cursor } = stored;
+      if (asOf !== undefined && asOf !== cursor) throw new PerennialError('cursor_moved', { field: `asOf ${cursor}` });
+      return { cursor, fhirBaseUrl: 'https://fhir.example/r4', resources: reading(stored) };
+    },
+    types: async ({ id }) => {
+      find(id);
+      return { types: kept.types, cursor: stored.cursor, pulling: false };
+    },
+    settleSuspected: async ({ id, actor, resourceType, verdict }) => {
+      find(id);
+      const count = kept.types.find((one) => one.resourceType === resourceType)?.suspected?.count;
+      if (count === undefined) throw new PerennialError('nothing_suspected');
+      kept.verdicts.push(`${actor} ${resourceType} ${verdict}`);
+      return { resourceType, verdict, count };
     },
     changes: async ({ id, after, limit }) => {
       find(id);
@@ -104,11 +141,11 @@ export function createFakeService(): FakeService {
   return fake;
 }
 
-async function* reading(stored: FakeService['stored']): AsyncGenerator<Uint8Array> {
+async function* reading(stored: FakeService['stored']): AsyncGenerator<StoredResource> {
   try {
-    for await (const resource of stored.resources) {
+    for await (const bytes of stored.resources) {
       stored.asked += 1;
-      yield resource;
+      yield { type: 'Basic', id: String(stored.asked), bytes };
     }
   } finally {
     stored.ended = true;

@@ -84,7 +84,8 @@ export async function startSystem({ place, world }: { readonly place: Place; rea
     },
     records: async (id) => {
       const lines: string[] = [];
-      for await (const bytes of await service.records({ id, actor: ACTOR })) lines.push(Buffer.from(bytes).toString());
+      const { resources } = await service.records({ id, actor: ACTOR });
+      for await (const { bytes } of resources) lines.push(Buffer.from(bytes).toString());
       return sortedRecords(lines);
     },
     changes: async (id) => changesOf(service, id),

@@ -5,6 +5,7 @@ import type { Source } from '../../src/core/ports/upstream.ts';
 import { Secret } from '../../src/core/secret.ts';
 import type { TokenGrant, TokenReply } from '../../src/core/token-outcome.ts';
 import { DAY_MS, newLink, type Start, setKnobs, start } from '../sandbox/support.ts';
+import { wholePage } from '../support/whole-page.ts';
 import { clockAt, exchange, flexpaConfigOf, openHttps, spend, textOf } from './raw-server.ts';
 
 const signal = new AbortController().signal;
@@ -137,7 +138,7 @@ describe('a flexpa source and the sandbox', () => {
     expect(await source.revoke({ accessToken, refreshToken: null, signal })).toBe('revoked');
     expect(await source.introspect({ token: accessToken, of: 'access_token', signal })).toEqual({ kind: 'inactive' });
     const url = `${source.fhirBaseUrl}/Patient/${patientId}/$everything`;
-    expect(await source.fetchPage({ url, accessToken, signal })).toEqual({ kind: 'token_rejected' });
+    expect(await wholePage(source, { url, accessToken, signal })).toEqual({ kind: 'token_rejected' });
     expect(await source.revoke({ accessToken, refreshToken: null, signal })).toBe('unconfirmed');
   });
 
@@ -146,7 +147,7 @@ describe('a flexpa source and the sandbox', () => {
     const source = sourceOf(sandbox);
     const { grant, patientId } = await exchanged(sandbox, source);
     const url = `${source.fhirBaseUrl}/Patient/${patientId}/$everything`;
-    const page = await source.fetchPage({ url, accessToken: grant.accessToken, signal });
+    const page = await wholePage(source, { url, accessToken: grant.accessToken, signal });
     if (page.kind !== 'page') throw new Error(JSON.stringify(page));
     const bundle = sliceBundle(page.bytes);
     if (bundle.kind !== 'bundle') throw new Error(bundle.kind);
@@ -160,11 +161,11 @@ describe('a flexpa source and the sandbox', () => {
     const source = sourceOf(sandbox);
     const { grant, patientId } = await exchanged(sandbox, source);
     const url = `${source.fhirBaseUrl}/Patient/${patientId}`;
-    const fetchPage = () => source.fetchPage({ url, accessToken: grant.accessToken, signal });
-    expect(await fetchPage()).toEqual({ kind: 'syncing', retryAfterMs: 3_000 });
+    const fetched = () => wholePage(source, { url, accessToken: grant.accessToken, signal });
+    expect(await fetched()).toEqual({ kind: 'syncing', retryAfterMs: 3_000 });
     sandbox.advance(120_000);
-    expect(await fetchPage()).toMatchObject({ kind: 'page' });
-    expect(await fetchPage()).toMatchObject({ kind: 'throttled', retryAfterMs: expect.any(Number) });
+    expect(await fetched()).toMatchObject({ kind: 'page' });
+    expect(await fetched()).toMatchObject({ kind: 'throttled', retryAfterMs: expect.any(Number) });
   });
 
   test.each([
@@ -177,7 +178,7 @@ describe('a flexpa source and the sandbox', () => {
     const source = sourceOf(sandbox);
     const { grant, patientId } = await exchanged(sandbox, source);
     const url = `${source.fhirBaseUrl}/Patient/${patientId}/$everything`;
-    expect(await source.fetchPage({ url, accessToken: grant.accessToken, signal })).toEqual(wanted);
+    expect(await wholePage(source, { url, accessToken: grant.accessToken, signal })).toEqual(wanted);
   });
 
   test('a plain page that was cut and then properly ended is found by its content alone', async () => {
@@ -185,7 +186,7 @@ describe('a flexpa source and the sandbox', () => {
     const source = sourceOf(sandbox);
     const { grant, patientId } = await exchanged(sandbox, source);
     const url = `${source.fhirBaseUrl}/Patient/${patientId}/$everything`;
-    const page = await source.fetchPage({ url, accessToken: grant.accessToken, signal });
+    const page = await wholePage(source, { url, accessToken: grant.accessToken, signal });
     expect(page.kind === 'page' ? sliceBundle(page.bytes) : page).toEqual({ kind: 'refused', reason: 'not_json' });
   });
 });

@@ -5,6 +5,7 @@ import { createFlexpaSource } from '../../src/adapters/upstream/flexpa.ts';
 import { createSources } from '../../src/adapters/upstream/sources.ts';
 import type { Source } from '../../src/core/ports/upstream.ts';
 import { Secret } from '../../src/core/secret.ts';
+import { wholePage } from '../support/whole-page.ts';
 import {
   type Answer,
   answering,
@@ -46,8 +47,8 @@ const calls: readonly [string, (source: Source, url: string) => Promise<unknown>
   ['introspect', (source) => source.introspect({ token: ACCESS, of: 'access_token', signal })],
   ['revoke', (source) => source.revoke({ accessToken: ACCESS, refreshToken: null, signal })],
   [
-    'fetchPage',
-    (source, url) => source.fetchPage({ url: `${url}/fhir/Patient/1/$everything`, accessToken: ACCESS, signal }),
+    'streamPage',
+    (source, url) => wholePage(source, { url: `${url}/fhir/Patient/1/$everything`, accessToken: ACCESS, signal }),
   ],
 ];
 
@@ -110,7 +111,7 @@ describe('the wire, as the contract has it', () => {
   test('a page: the token as bearer, FHIR asked for, compressed if it can be, the URL as it was judged', async () => {
     const path = '/fhir/Patient/1/$everything?_count=1000&cursor=a%2Fb';
     const { line, headers } = await sent((source, url) =>
-      source.fetchPage({ url: `${url}${path}`, accessToken: ACCESS, signal }),
+      wholePage(source, { url: `${url}${path}`, accessToken: ACCESS, signal }),
     );
     expect(line).toBe(`GET ${path} HTTP/1.1`);
     expect(headers.get('authorization')).toBe(`Bearer ${ACCESS.reveal()}`);
@@ -225,7 +226,7 @@ describe('whatever the upstream does', () => {
       const { url, requests } = await rawServer(answering(200, JSON_HEADERS, '{}'));
       const source = sourceAt(url);
       const accessToken = new Secret(odd);
-      const page = await source.fetchPage({ url, accessToken, signal });
+      const page = await wholePage(source, { url, accessToken, signal });
       const introspection = await source.introspect({ token: accessToken, of: 'access_token', signal });
       expect(page).toEqual({ kind: 'unavailable', reason: 'connection' });
       expect(introspection).toEqual({ kind: 'unknown' });
@@ -237,7 +238,7 @@ describe('whatever the upstream does', () => {
   test('a cut page is unavailable as cut short; a token reply that was cut is no reply', async () => {
     const { url } = await rawServer(answering(200, { 'content-encoding': 'gzip' }, cutGzip));
     const source = sourceAt(url);
-    const page = await source.fetchPage({ url, accessToken: ACCESS, signal });
+    const page = await wholePage(source, { url, accessToken: ACCESS, signal });
     expect(page).toEqual({ kind: 'unavailable', reason: 'cut_short' });
     expect(await source.refresh({ refreshToken: REFRESH, ...spend })).toEqual({
       kind: 'no_reply',
@@ -266,7 +267,7 @@ describe('whatever the upstream does', () => {
       reason: 'cancelled',
       sent: false,
     });
-    const page = await source.fetchPage({ url, accessToken: ACCESS, signal: aborted });
+    const page = await wholePage(source, { url, accessToken: ACCESS, signal: aborted });
     expect(page).toEqual({ kind: 'unavailable', reason: 'cancelled' });
   });
 
@@ -274,7 +275,7 @@ describe('whatever the upstream does', () => {
     const { url } = await rawServer(answering(200, {}, '{"v":1.00}'));
     const source = sourceAt(url);
     expect(inspect(source, { depth: null, showHidden: true })).not.toContain('canary');
-    const page = await source.fetchPage({ url, accessToken: ACCESS, signal });
+    const page = await wholePage(source, { url, accessToken: ACCESS, signal });
     expect(page.kind === 'page' ? textOf(page.bytes) : page).toBe('{"v":1.00}');
   });
 });

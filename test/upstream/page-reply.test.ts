@@ -1,11 +1,11 @@
 import { describe, expect, test } from 'vitest';
 import type { HttpReply } from '../../src/adapters/upstream/http.ts';
-import { readPageReply } from '../../src/adapters/upstream/page-reply.ts';
+import { readRefusal } from '../../src/adapters/upstream/page-reply.ts';
 
 function read(status: number, body: unknown = '', headers: Readonly<Record<string, string>> = {}) {
   const bytes = Buffer.from(typeof body === 'string' ? body : JSON.stringify(body));
   const http: HttpReply = { kind: 'reply', status, headers: new Map(Object.entries(headers)), bytes };
-  return readPageReply({ http, now: 0 });
+  return readRefusal({ http, now: 0 });
 }
 
 const outcome = (...codes: readonly unknown[]) => ({
@@ -60,20 +60,15 @@ describe('what a FHIR endpoint answered', () => {
     expect(JSON.stringify(reply)).not.toContain('canary');
   });
 
-  test('200 is a page, with its bytes as they are', () => {
-    expect(read(200, '{"v":1.00}')).toEqual({ kind: 'page', bytes: Buffer.from('{"v":1.00}') });
-    expect(read(200, html)).toMatchObject({ kind: 'page' });
-  });
-
   test.each(['timeout', 'connection', 'cut_short', 'too_large', 'cancelled'] as const)('no answer: %s', (reason) => {
-    expect(readPageReply({ http: { kind: 'none', reason, sent: true }, now: 0 })).toEqual({
+    expect(readRefusal({ http: { kind: 'none', reason, sent: true }, now: 0 })).toEqual({
       kind: 'unavailable',
       reason,
     });
   });
 
   test('a request that was withheld is cancelled', () => {
-    const reply = readPageReply({ http: { kind: 'none', reason: 'withheld', sent: false }, now: 0 });
+    const reply = readRefusal({ http: { kind: 'none', reason: 'withheld', sent: false }, now: 0 });
     expect(reply).toEqual({ kind: 'unavailable', reason: 'cancelled' });
   });
 });

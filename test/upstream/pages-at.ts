@@ -1,7 +1,8 @@
 import { createPages, type PageLimits } from '../../src/adapters/upstream/pages.ts';
 import { PerennialError } from '../../src/core/errors.ts';
-import type { PageStream, Source } from '../../src/core/ports/upstream.ts';
+import type { PageStream } from '../../src/core/ports/upstream.ts';
 import { Secret } from '../../src/core/secret.ts';
+import { type WholePage, wholePage } from '../support/whole-page.ts';
 import { clockAt, openHttp } from './raw-server.ts';
 
 export const ACCESS = new Secret('canary-access-7f3a');
@@ -9,7 +10,6 @@ export const ACCESS = new Secret('canary-access-7f3a');
 /** Limits in which a test can wait. */
 export const SHORT: PageLimits = {
   maxBytes: 1_000_000,
-  wholeMaxBytes: 500_000,
   headersTimeoutMs: 5_000,
   bodyIdleTimeoutMs: 5_000,
   deadlineMs: 10_000,
@@ -17,20 +17,20 @@ export const SHORT: PageLimits = {
 
 export type Pages = {
   readonly stream: (url: string, signal?: AbortSignal) => Promise<PageStream>;
-  readonly whole: (url: string) => ReturnType<Source['fetchPage']>;
+  readonly whole: (url: string) => Promise<WholePage>;
 };
 
 /** Pages over an agent that is closed after the test. Without limits, those of production hold. */
 export function pagesWith(limits?: Partial<PageLimits>): Pages {
-  const { streamPage, fetchPage } = createPages({
+  const pages = createPages({
     http: openHttp(),
     clock: clockAt(() => 0),
     ...(limits === undefined ? {} : { limits: { ...SHORT, ...limits } }),
   });
   const never = new AbortController().signal;
   return {
-    stream: (url, signal = never) => streamPage({ url, accessToken: ACCESS, signal }),
-    whole: (url) => fetchPage({ url, accessToken: ACCESS, signal: never }),
+    stream: (url, signal = never) => pages.streamPage({ url, accessToken: ACCESS, signal }),
+    whole: (url) => wholePage(pages, { url, accessToken: ACCESS, signal: never }),
   };
 }
 

@@ -7,6 +7,7 @@ import { isInternal, sourcesSchema } from '../../src/adapters/upstream/source-co
 import { createSources } from '../../src/adapters/upstream/sources.ts';
 import type { Source } from '../../src/core/ports/upstream.ts';
 import { Secret } from '../../src/core/secret.ts';
+import { wholePage } from '../support/whole-page.ts';
 import { REFUSED } from './address-classes.ts';
 import { clockAt, exchange, flexpaConfigOf, openHttp, sendTo, spend } from './raw-server.ts';
 
@@ -84,7 +85,7 @@ const calls: readonly [string, 'flexpa' | 'smart', boolean, (source: Source) => 
     'unconfirmed',
   ],
   ['page', 'flexpa', false, (source) => source.streamPage(page(source)), noPage],
-  ['whole page', 'flexpa', false, (source) => source.fetchPage(page(source)), noPage],
+  ['whole page', 'flexpa', false, (source) => wholePage(source, page(source)), noPage],
   ['discovery', 'smart', false, (source) => source.refresh({ refreshToken: TOKEN, ...spend }), notSent],
   ['refresh', 'smart', true, (source) => source.refresh({ refreshToken: TOKEN, ...spend }), notSent],
   [

@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest';
 import type { Source } from '../../src/core/ports/upstream.ts';
 import { Secret } from '../../src/core/secret.ts';
 import { judgeTokenReply } from '../../src/core/token-outcome.ts';
+import { wholePage } from '../support/whole-page.ts';
 import { type Answer, answering, rawServer, spend, whole } from './raw-server.ts';
 import { NOW, type ParsedRequest, smartAt, smartServer } from './smart-server.ts';
 
@@ -61,7 +62,7 @@ describe('the wire, as the standards have it', () => {
   test('a page: as any other source asks for it', async () => {
     const server = await smartServer(answering(200, JSON_HEADERS, '{}'));
     const url = `${server.fhirBaseUrl}/Patient?_id=1`;
-    const page = await smartAt(server.fhirBaseUrl).fetchPage({ url, accessToken: ACCESS, signal });
+    const page = await wholePage(smartAt(server.fhirBaseUrl), { url, accessToken: ACCESS, signal });
     expect(page).toMatchObject({ kind: 'page' });
     expect(server.calls()[0]?.headers.get('authorization')).toBe(`Bearer ${ACCESS.reveal()}`);
     expect(server.discoveries()).toEqual([]);

@@ -1,6 +1,7 @@
 import { expect, onTestFinished, test } from 'vitest';
 import { createSources } from '../../src/adapters/upstream/sources.ts';
 import { Secret } from '../../src/core/secret.ts';
+import { wholePage } from '../support/whole-page.ts';
 import { answering, clockAt, flexpaConfigOf, rawServer, smartConfigOf, spend } from './raw-server.ts';
 
 test('sources of both kinds take a fresh connection for each token request, and keep one for pages', async () => {
@@ -14,7 +15,8 @@ test('sources of both kinds take a fresh connection for each token request, and 
   for (const name of sources.names()) {
     const source = sources.get(name);
     await source?.refresh({ refreshToken: new Secret('canary'), ...spend });
-    await source?.fetchPage({ url: `${url}/Patient`, accessToken: new Secret('canary'), signal: spend.signal });
+    if (source === undefined) throw new Error('no source');
+    await wholePage(source, { url: `${url}/Patient`, accessToken: new Secret('canary'), signal: spend.signal });
   }
   const told = requests.map((request) => /^connection: (.*)$/im.exec(request)?.[1]);
   expect(told).toEqual(['close', 'keep-alive', 'close', 'keep-alive']);

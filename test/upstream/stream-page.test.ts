@@ -261,11 +261,4 @@ describe('size', () => {
     const { bytes, failure } = await readAll(await pagesWith({ maxBytes: 1_000_000 }).stream(url));
     expect([bytes.length, failure]).toEqual([1_000_000, null]);
   });
-
-  test('a page that is held as a whole has a limit of its own', async () => {
-    const { url } = await rawServer(answering(200, {}, Buffer.alloc(100_001)));
-    const pages = pagesWith({ maxBytes: 1_000_000, wholeMaxBytes: 100_000 });
-    expect(await pages.whole(url)).toEqual({ kind: 'unavailable', reason: 'too_large' });
-    expect((await readAll(await pages.stream(url))).failure).toBeNull();
-  });
 });

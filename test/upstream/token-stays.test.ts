@@ -6,6 +6,7 @@ import { createSources } from '../../src/adapters/upstream/sources.ts';
 import { decideLink } from '../../src/core/link.ts';
 import type { Source } from '../../src/core/ports/upstream.ts';
 import { Secret } from '../../src/core/secret.ts';
+import { wholePage } from '../support/whole-page.ts';
 import { type Pages, pagesWith, readAll } from './pages-at.ts';
 import { clockAt, exchange, flexpaConfigOf, rawServer, smartConfigOf, spend, whole } from './raw-server.ts';
 
@@ -239,7 +240,7 @@ const calls: readonly [string, (source: Source) => Promise<unknown>, unknown][] 
   ],
   ['flexpa revocation', (source) => source.revoke({ accessToken: TOKEN, refreshToken: TOKEN, signal }), 'unconfirmed'],
   ['flexpa page', (source) => source.streamPage(page(source)), { kind: 'unavailable', reason: 'redirect' }],
-  ['flexpa whole page', (source) => source.fetchPage(page(source)), { kind: 'unavailable', reason: 'redirect' }],
+  ['flexpa whole page', (source) => wholePage(source, page(source)), { kind: 'unavailable', reason: 'redirect' }],
   ['bare discovery', (source) => source.refresh({ refreshToken: TOKEN, ...spend }), { kind: 'no_reply', sent: false }],
   ['smart token', (source) => source.refresh({ refreshToken: TOKEN, ...spend }), { kind: 'reply', grant: null }],
   [

@@ -22,6 +22,71 @@ test('resources come one a line, their bytes as they were but for line breaks', 
   expect(text).toBe('{   "a": 1.00,  "b": "x\\ny" }\n{"c":"é"}\n');
 });
 
+const recordsAs = (query: string, headers: Record<string, string> = {}) =>
+  fetch(`${web.url}/v1/authorizations/a-1/records${query}`, { headers: { ...bearer(), ...headers } });
+
+test('as a Bundle, by name or by Accept, resources stand in it byte for byte, and an empty one has no entry', async () => {
+  web.service.stored.resources = [bytes('{\r\n "resourceType": "Basic", "a": 1.00\n}'), bytes('{"c":"é"}')];
+  const asked = [recordsAs('', { accept: 'application/fhir+json' }), recordsAs('?format=bundle')];
+  for (const answer of await Promise.all(asked)) {
+    expect(answer.headers.get('content-type')).toBe('application/fhir+json');
+    const text = await answer.text();
+    expect(text).toContain('"resource":{\r\n "resourceType": "Basic", "a": 1.00\n}}');
+    const bundle: { entry: { fullUrl: string; resource: unknown }[] } = JSON.parse(text);
+    expect(bundle).toMatchObject({ resourceType: 'Bundle', type: 'collection' });
+    expect(bundle.entry.map(({ resource }) => resource)).toEqual([{ resourceType: 'Basic', a: 1 }, { c: 'é' }]);
+    expect(bundle.entry[0]?.fullUrl).toMatch(/^https:\/\/fhir\.example\/r4\/Basic\/[0-9]+$/);
+  }
+  web.service.stored.resources = [];
+  expect(await (await recordsAs('?format=bundle')).json()).toEqual({ resourceType: 'Bundle', type: 'collection' });
+});
+
+test.each([
+  ['*/*', 'ndjson'],
+  ['application/json', 'ndjson'],
+  ['application/fhir+json;q=0.4, application/fhir+ndjson;q=0.5', 'ndjson'],
+  ['application/fhir+ndjson;q=0.1, APPLICATION/FHIR+JSON; q=0.9', 'json'],
+  ['application/fhir+json;q=0', 'ndjson'],
+])('of Accept %s the better liked one is answered: %s', async (accept, kind) => {
+  expect((await recordsAs('', { accept })).headers.get('content-type')).toBe(`application/fhir+${kind}`);
+  const named = await recordsAs('?format=ndjson', { accept });
+  expect(named.headers.get('content-type')).toBe('application/fhir+ndjson');
+});
+
+test('a Bundle that fails in the middle is cut, and is no JSON', async () => {
+  web.service.stored.resources = (async function* () {
+    yield bytes(`{"a":"${'x'.repeat(200_000)}"}`);
+    throw new Error('canary-late');
+  })();
+  await expect((await recordsAs('?format=bundle')).text()).rejects.toThrow();
+});
+
+test('the answer says the cursor it is as of; asOf is answered for that one alone, and types are passed on', async () => {
+  web.service.stored.cursor = 17;
+  const answer = await recordsAs('?asOf=17&type=Patient,Observation');
+  expect([answer.status, answer.headers.get('perennial-cursor')]).toEqual([200, '17']);
+  expect(web.service.stored.wanted).toEqual(['Patient', 'Observation']);
+  await recordsAs('');
+  expect(web.service.stored.wanted).toBeUndefined();
+  const moved = await recordsAs('?asOf=16');
+  expect([moved.status, await moved.json()]).toMatchObject([409, { error: { code: 'cursor_moved' } }]);
+});
+
+test.each([
+  ['?type=Patient,observation', /^type must be a FHIR resource type/],
+  ['?type=Patient,', /^type must be/],
+  ['?type=Patient&type=Observation', /^type must be/],
+  ['?format=xml', /^format must be one of ndjson, bundle$/],
+  ['?asOf=-1', /^asOf is too small$/],
+  ['?asof=1', /^asof is an unknown field$/],
+])('%s is refused by the name of the field', async (query, field) => {
+  const answer = await recordsAs(query);
+  expect(answer.status).toBe(400);
+  expect(await answer.json()).toMatchObject({
+    error: { code: 'invalid_request', field: expect.stringMatching(field) },
+  });
+});
+
 test('an authorization without records answers an empty body', async () => {
   const answer = await records();
   expect([answer.status, await answer.text()]).toEqual([200, '']);

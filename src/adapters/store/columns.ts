@@ -15,6 +15,7 @@ import type {
 import { PerennialError } from '../../core/errors.ts';
 import type { EventKind, SourceCondition } from '../../core/ports/feed.ts';
 import type { Intent, Receipt } from '../../core/ports/store.ts';
+import type { Abilities } from '../../core/pull-state.ts';
 
 type ClosedSet<T extends string> = Readonly<Record<T, true>>;
 
@@ -113,6 +114,8 @@ export const toEndpoint = (value: unknown): Endpoint => parsed(endpointSchema, v
 export const toCadence = (value: unknown): CadenceOverride => parsed(cadenceSchema, value);
 export const toEnds = (value: unknown): Ends => parsed(endsSchema, value);
 export const toTexts = (value: unknown): readonly string[] => parsed(z.array(z.string()), value);
+const abilitiesSchema: z.ZodType<Abilities> = z.object({ lastUpdated: z.array(z.string()) });
+export const toAbilities = (value: unknown): Abilities => parsed(abilitiesSchema, value);
 export const toDeleted = (value: unknown): Receipt['deleted'] => parsed(deletedSchema, value);
 
 function parsed<T>(schema: z.ZodType<T>, value: unknown): T {

@@ -154,10 +154,30 @@ const TOKEN_SAFETY: readonly string[] = [
   `create index events_of_endings on perennial.events (authorization_id, ends_at) where kind = 'ending'`,
 ];
 
+const PULLS: readonly string[] = [
+  `create table perennial.pulls (
+    ${OWNER} primary key,
+    sealed bytea not null
+  )`,
+  `create table perennial.pull_pages (
+    ${OWNER},
+    seq bigint generated always as identity,
+    sealed bytea not null,
+    primary key (authorization_id, seq)
+  )`,
+  ...['pulls', 'pull_pages'].map((table) => `alter table perennial.${table} alter column sealed set storage external`),
+  `create table perennial.source_abilities (
+    source text primary key,
+    learned_at double precision not null,
+    abilities jsonb not null
+  )`,
+];
+
 /** Every migration there is, by name and in order. A published one never changes. */
 export const MIGRATIONS: Readonly<Record<string, Migration>> = {
   '0001_initial': { up: (db) => runAll(db, INITIAL) },
   '0002_token_safety': { up: (db) => runAll(db, TOKEN_SAFETY) },
+  '0003_pulls': { up: (db) => runAll(db, PULLS) },
 };
 
 // biome-ignore lint/suspicious/noExplicitAny: Kysely's own signature; a migration knows no table types.

@@ -48,7 +48,7 @@ async function deleteRows({
     .where('id', '=', authorizationId)
     .executeTakeFirstOrThrow();
   const before = row.deleted === null ? NOTHING : toDeleted(row.deleted);
-  await deleteFrom({ tx, table: 'intents', authorizationId });
+  for (const table of ['intents', 'pulls', 'pull_pages'] as const) await deleteFrom({ tx, table, authorizationId });
   const deleted = {
     tokens: before.tokens + (await deleteFrom({ tx, table: 'tokens', authorizationId })),
     packs: before.packs + (await deleteFrom({ tx, table: 'packs', authorizationId })),
@@ -80,7 +80,7 @@ async function deleteFrom({
   authorizationId,
 }: {
   readonly tx: Db;
-  readonly table: 'intents' | 'tokens' | 'packs' | 'manifests' | 'changes';
+  readonly table: 'intents' | 'tokens' | 'packs' | 'manifests' | 'changes' | 'pulls' | 'pull_pages';
   readonly authorizationId: string;
 }): Promise<number> {
   const { numDeletedRows } = await tx

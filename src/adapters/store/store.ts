@@ -1,6 +1,7 @@
 import type { Kysely } from 'kysely';
 import type { Instant } from '../../core/clock.ts';
 import type { Store } from '../../core/ports/store.ts';
+import { abilities } from './abilities.ts';
 import { authorizations } from './authorizations.ts';
 import { calendar, endings } from './calendar.ts';
 import { events } from './events.ts';
@@ -32,6 +33,7 @@ export function createStore({
     ...sweeps(parts),
     ...purges(parts),
     ...sourceStates(parts),
+    ...abilities(parts),
     ...calendar(parts),
     ...endings(parts),
     ...events(parts),

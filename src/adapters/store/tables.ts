@@ -85,6 +85,9 @@ export type Tables = {
     readonly at: number;
     readonly sealed: Bytes;
   };
+  readonly pulls: { readonly authorization_id: string; readonly sealed: Bytes };
+  readonly pull_pages: { readonly authorization_id: string; readonly seq: Generated<Big>; readonly sealed: Bytes };
+  readonly source_abilities: { readonly source: string; readonly learned_at: number; readonly abilities: JsonColumn };
   readonly receipts: {
     readonly authorization_id: string;
     readonly purged_at: number;

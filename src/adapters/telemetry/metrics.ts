@@ -68,6 +68,7 @@ function makeMetrics(registry: Registry): Metrics {
   const pulls = counter('pulls_total', 'Pulls by result', ['network', 'result']);
   const pullSeconds = seconds('pull_seconds', 'Time of one pull', BUCKETS_S.pull);
   const records = counter('records_total', 'Records added, modified and removed by pulls', ['change']);
+  const refused = counter('entries_refused_total', 'Entries of pages that were not stored', ['reason']);
   const purges = counter('purges_total', 'Finished purges by reason', ['reason']);
   const purgeLag = seconds('purge_lag_seconds', 'Time from purge deadline to finished purge', BUCKETS_S.purgeLag);
   const jobs = counter('jobs_total', 'Jobs by queue and outcome', ['queue', 'outcome']);
@@ -88,6 +89,7 @@ function makeMetrics(registry: Registry): Metrics {
       records.inc({ change: 'modified' }, modified);
       records.inc({ change: 'removed' }, removed);
     },
+    refused: ({ reason, count }) => refused.inc({ reason: label(reason) }, count),
     purge: ({ reason, lagMs }) => {
       purges.inc({ reason: label(reason) });
       purgeLag.observe(Math.max(0, lagMs) / 1_000);

@@ -1,7 +1,9 @@
 import { z } from 'zod';
+import { UNITS } from '../../core/limits.ts';
 import type { Clock } from '../../core/ports/clock.ts';
 import type { Introspection, Source } from '../../core/ports/upstream.ts';
 import { Secret } from '../../core/secret.ts';
+import { createAbilities } from './abilities.ts';
 import { basic, bearer } from './credentials.ts';
 import type { Http, HttpReply } from './http.ts';
 import { createPages } from './pages.ts';
@@ -48,6 +50,9 @@ export function createFlexpaSource({
     searchQuery: config.searchQuery,
     patientQuery: config.patientQuery ?? config.searchQuery,
     revokeOnPurge: config.revokeOnPurge,
+    incremental: config.incremental,
+    reconcileEveryMs: config.reconcileEveryDays * UNITS.DAY_MS,
+    abilities: createAbilities({ http: http.pages, fhirBaseUrl: config.fhirBaseUrl ?? `${base}/fhir` }),
     assumedRefreshLifetimeMs: assumedRefreshLifetimeMs(config),
     exchange: async ({ publicToken, signal, mayStillSend }) => {
       const body = JSON.stringify({ public_token: publicToken.reveal(), secret_key: secretKey.reveal() });

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { PageReply } from '../../core/ports/upstream.ts';
+import type { PageRefused } from '../../core/ports/upstream.ts';
 import type { HttpReply } from './http.ts';
 import { retryAfterOf } from './retry-after.ts';
 import { parseJson } from './token-reply.ts';
@@ -9,24 +9,12 @@ const outcomeSchema = z.object({
   issue: z.array(z.object({ code: z.string().max(100).catch('') })).max(1_000),
 });
 
-/** What a FHIR endpoint answered, where it was read whole. */
-export function readPageReply({ http, now }: { readonly http: HttpReply; readonly now: number }): PageReply {
-  const isPage = http.kind === 'reply' && http.status >= 200 && http.status < 300;
-  return isPage ? { kind: 'page', bytes: http.bytes } : readRefusal({ http, now });
-}
-
 /**
  * What an answer means that is no page. A 429 is judged by its issue code and not by its status: `transient` means the first sync still runs,
  * `throttled` a real quota (contract, sections 2 and 3.7). With 404 and 410 Blue Button means that the whole grant has ended, other servers the type or
  * the patient; 403 is the type.
  */
-export function readRefusal({
-  http,
-  now,
-}: {
-  readonly http: HttpReply;
-  readonly now: number;
-}): Exclude<PageReply, { readonly kind: 'page' }> {
+export function readRefusal({ http, now }: { readonly http: HttpReply; readonly now: number }): PageRefused {
   if (http.kind === 'none') {
     return { kind: 'unavailable', reason: http.reason === 'withheld' ? 'cancelled' : http.reason };
   }

@@ -1,59 +1,48 @@
 import { PerennialError } from '../../core/errors.ts';
 import { LIMITS } from '../../core/limits.ts';
 import type { Clock } from '../../core/ports/clock.ts';
-import type { PageStream, Source } from '../../core/ports/upstream.ts';
+import type { Source } from '../../core/ports/upstream.ts';
 import { bearer } from './credentials.ts';
 import { type Http, type HttpReply, type HttpRequest, type HttpStream, readWhole } from './http.ts';
 import { BodyFailure, type BodyLimit } from './http-failure.ts';
-import { readPageReply, readRefusal } from './page-reply.ts';
+import { readRefusal } from './page-reply.ts';
 
 /** What bounds a page; shorter in tests. */
 export type PageLimits = Required<
   Pick<HttpRequest, 'maxBytes' | 'headersTimeoutMs' | 'bodyIdleTimeoutMs' | 'deadlineMs'>
-> & { readonly wholeMaxBytes: number };
+>;
 
 const PAGE_LIMITS: PageLimits = {
   maxBytes: LIMITS.pageMaxBytes,
-  wholeMaxBytes: LIMITS.wholePageMaxBytes,
   headersTimeoutMs: LIMITS.pageHeadersTimeoutMs,
   bodyIdleTimeoutMs: LIMITS.pageBodyIdleTimeoutMs,
   deadlineMs: LIMITS.pageDeadlineMs,
 };
 
-/** Fetches pages of FHIR, which every kind of source serves in the same way: as they arrive, or whole. */
+/** Asks for pages of FHIR, which every kind of source serves in the same way, and gives them as they arrive. */
 export function createPages({
   http,
   clock,
-  limits: { wholeMaxBytes, ...limits } = PAGE_LIMITS,
+  limits = PAGE_LIMITS,
 }: {
   readonly http: Http;
   readonly clock: Clock;
   readonly limits?: PageLimits;
-}): Pick<Source, 'streamPage' | 'fetchPage'> {
-  const requestOf = ({ url, accessToken, signal }: Parameters<Source['streamPage']>[0]): HttpRequest => ({
-    method: 'GET',
-    url,
-    headers: { accept: 'application/fhir+json', authorization: bearer(accessToken) },
-    ...limits,
-    errorMaxBytes: LIMITS.errorBodyMaxBytes,
-    signal,
-  });
-  const open = async (request: HttpRequest): Promise<HttpStream | Exclude<PageStream, { readonly kind: 'page' }>> => {
-    const answer = await http.open(request);
-    if (answer.kind === 'none') return readRefusal({ http: answer, now: clock.now() });
-    if (answer.status >= 200 && answer.status < 300) return answer;
-    return readRefusal({ http: await readRefusalBody(answer), now: clock.now() });
-  };
+}): Pick<Source, 'streamPage'> {
   return {
-    streamPage: async (request) => {
-      const answer = await open(requestOf(request));
-      if (answer.kind !== 'stream') return answer;
+    streamPage: async ({ url, accessToken, signal }) => {
+      const answer = await http.open({
+        method: 'GET',
+        url,
+        headers: { accept: 'application/fhir+json', authorization: bearer(accessToken) },
+        ...limits,
+        errorMaxBytes: LIMITS.errorBodyMaxBytes,
+        signal,
+      });
+      if (answer.kind === 'none') return readRefusal({ http: answer, now: clock.now() });
       const { status, chunks, cancel } = answer;
-      return { kind: 'page', status, chunks: translated(chunks), cancel };
-    },
-    fetchPage: async (request) => {
-      const answer = await open({ ...requestOf(request), maxBytes: wholeMaxBytes });
-      return answer.kind === 'stream' ? readPageReply({ http: await readWhole(answer), now: clock.now() }) : answer;
+      if (status >= 200 && status < 300) return { kind: 'page', status, chunks: translated(chunks), cancel };
+      return readRefusal({ http: await readRefusalBody(answer), now: clock.now() });
     },
   };
 }

@@ -1,6 +1,8 @@
+import { UNITS } from '../../core/limits.ts';
 import type { Clock } from '../../core/ports/clock.ts';
 import type { Source, TokenKind } from '../../core/ports/upstream.ts';
 import type { Secret } from '../../core/secret.ts';
+import { createAbilities } from './abilities.ts';
 import { clientAuthOf } from './client-auth.ts';
 import { createDiscovery, type Discovered } from './discovery.ts';
 import type { Http } from './http.ts';
@@ -37,6 +39,9 @@ export function createSmartSource({
     searchQuery: config.searchQuery,
     patientQuery: config.patientQuery,
     revokeOnPurge: config.revokeOnPurge,
+    incremental: config.incremental,
+    reconcileEveryMs: config.reconcileEveryDays * UNITS.DAY_MS,
+    abilities: createAbilities({ http: http.pages, fhirBaseUrl: config.fhirBaseUrl }),
     assumedRefreshLifetimeMs: assumedRefreshLifetimeMs(config),
     exchange: null,
     refresh: async ({ refreshToken, signal, mayStillSend }) => {

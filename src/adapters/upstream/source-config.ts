@@ -32,6 +32,8 @@ const flexpaSourceSchema = z.strictObject({
   resourceTypes: typesSchema.default(FLEXPA_TYPES),
   searchQuery: querySchema.default('_count=1000'),
   patientQuery: querySchema.optional(),
+  incremental: z.boolean().default(true),
+  reconcileEveryDays: daysSchema.default(7),
   revokeOnPurge: z.boolean().default(true),
   internal: internalSchema,
   assumedRefreshDays: daysSchema.optional(),
@@ -53,6 +55,8 @@ const smartSourceSchema = z.strictObject({
   searchQuery: querySchema.default('patient=$PATIENT_ID&_count=100'),
   /** A Patient refers to no patient: it is found by its own id. */
   patientQuery: querySchema.default('_id=$PATIENT_ID'),
+  incremental: z.boolean().default(true),
+  reconcileEveryDays: daysSchema.default(7),
   revokeOnPurge: z.boolean().default(true),
   internal: internalSchema,
   assumedRefreshDays: daysSchema.optional(),

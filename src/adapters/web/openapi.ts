@@ -64,10 +64,21 @@ function parametersOf(schema: z.ZodObject | undefined, place: 'path' | 'query'):
 
 function successesOf(successes: readonly Success[]): Json {
   return Object.fromEntries(
-    successes.map(({ status, description, schema, contentType = 'application/json' }) => [
-      String(status),
-      { description, content: { [contentType]: { schema: schema === null ? { type: 'string' } : refTo(schema) } } },
-    ]),
+    successes.map(({ status, description, schema, contentType = 'application/json', headers }) => {
+      const content = { schema: schema === null ? { type: 'string' } : refTo(schema) };
+      const told = Object.entries(headers ?? {}).map(([name, says]) => [
+        name,
+        { description: says, schema: { type: 'string' } },
+      ]);
+      return [
+        String(status),
+        {
+          description,
+          ...(told.length === 0 ? {} : { headers: Object.fromEntries(told) }),
+          content: Object.fromEntries([contentType].flat().map((type) => [type, content])),
+        },
+      ];
+    }),
   );
 }
 

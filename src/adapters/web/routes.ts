@@ -9,7 +9,10 @@ export type Success = {
   readonly status: number;
   readonly description: string;
   readonly schema: ComponentName | null;
-  readonly contentType?: string;
+  /** One media type, or all that the caller may choose from. */
+  readonly contentType?: string | readonly string[];
+  /** Headers that tell something, by name. */
+  readonly headers?: Readonly<Record<string, string>>;
 };
 
 /** One route of the API, said once: it is registered from this, guarded by this and documented from this. */

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { accessTokenSchema, calendarSchema, eventSchema, sourceStateSchema } from '../../contract/feed.ts';
+import { resourceTypeSchema, settledSchema, typesSchema, verdictRequestSchema } from '../../contract/records.ts';
 import {
   authorizationRequestSchema,
   authorizationViewSchema,
@@ -11,14 +12,15 @@ import {
 import { STATES } from '../../core/authorization.ts';
 import { PerennialError } from '../../core/errors.ts';
 import { LIMITS } from '../../core/limits.ts';
+import { FORMATS } from './record-framings.ts';
 
 const limits = {
   /** What a page holds when the caller does not say. */
   pageDefault: 100,
   /** How far the calendar looks when the caller does not say. */
   calendarDaysDefault: 30,
-  /** A FHIR resource type's name is at most this long. */
-  typeMaxChars: 64,
+  /** All of FHIR's resource types by name are some 2,500. */
+  typesMaxChars: 4_096,
 } as const;
 
 const limit = z.coerce
@@ -35,13 +37,25 @@ export const listQuery = z.strictObject({
   limit,
   state: z.enum(STATES).optional(),
 });
+export const typeParams = z.strictObject({ id: idSchema, type: resourceTypeSchema });
 export const recordsQuery = z.strictObject({
   type: z
     .string()
-    .max(limits.typeMaxChars)
-    .regex(/^[A-Z][A-Za-z]*$/, 'must be a FHIR resource type')
+    .max(limits.typesMaxChars)
+    .regex(/^[A-Z][A-Za-z]*(?:,[A-Z][A-Za-z]*)*$/, 'must be a FHIR resource type, or several with commas between them')
+    .transform((types) => types.split(','))
     .optional()
-    .describe('One FHIR resource type; all, when left out'),
+    .describe('FHIR resource types with commas between them; all, when left out'),
+  format: z
+    .enum(FORMATS)
+    .optional()
+    .describe('Lines, or one Bundle of type collection; when left out the Accept header says it'),
+  asOf: z.coerce
+    .number()
+    .int()
+    .min(0)
+    .optional()
+    .describe('Answer only if the records are as of this cursor; earlier ones are not kept'),
 });
 export const changesQuery = z.strictObject({
   after: z.coerce.number().int().min(0).default(0).describe('The cursor up to which changes are known already'),
@@ -99,6 +113,9 @@ export const COMPONENTS = {
   Authorization: { schema: authorizationViewSchema, io: 'output' },
   AuthorizationPage: { schema: pageSchema, io: 'output' },
   ChangePage: { schema: changePageSchema, io: 'output' },
+  Types: { schema: typesSchema, io: 'output' },
+  VerdictRequest: { schema: verdictRequestSchema, io: 'input' },
+  Settled: { schema: settledSchema, io: 'output' },
   Receipt: { schema: receiptSchema, io: 'output' },
   AccessToken: { schema: accessTokenSchema, io: 'output' },
   EventPage: { schema: eventPageSchema, io: 'output' },

@@ -1,36 +1,12 @@
 import { accessTokenSchema } from '../../contract/feed.ts';
 import type { Service } from '../../contract/service.ts';
 import type { Receipt } from '../../core/ports/store.ts';
-import type { Log } from '../../core/ports/telemetry.ts';
-import { toNdjson } from './ndjson.ts';
 import { BY_ID, ONE, type Route } from './routes.ts';
-import { changePageSchema, changesQuery, idParams, readParams, receiptSchema, recordsQuery } from './schemas.ts';
+import { changePageSchema, changesQuery, idParams, readParams, receiptSchema } from './schemas.ts';
 
-/** The routes that read back what is kept of one authorization: records, changes, its access token, receipt. */
-export function createReadings({ service, log }: { readonly service: Service; readonly log: Log }): readonly Route[] {
-  return [records({ service, log }), changes(service), token(service), receipt(service)];
-}
-
-function records({ service, log }: { readonly service: Service; readonly log: Log }): Route {
-  return {
-    method: 'GET',
-    path: `${ONE}/records`,
-    operationId: 'getRecords',
-    summary:
-      'The stored resources as the source sent them, one a line. A body that ends without its last chunk is cut short.',
-    scope: 'records',
-    params: idParams,
-    query: recordsQuery,
-    success: [{ status: 200, description: 'NDJSON', schema: null, contentType: 'application/fhir+ndjson' }],
-    errors: [...BY_ID, 'authorization_ended'],
-    handle: async ({ request, reply, actor }) => {
-      const { id } = readParams(idParams, request.params);
-      const { type } = readParams(recordsQuery, request.query);
-      const resources = await service.records(type === undefined ? { id, actor } : { id, actor, type });
-      const stream = await toNdjson({ resources, log });
-      return reply.type('application/fhir+ndjson').send(stream);
-    },
-  };
+/** The routes that read back what is kept of one authorization beside its records: changes, its access token, receipt. */
+export function createReadings(service: Service): readonly Route[] {
+  return [changes(service), token(service), receipt(service)];
 }
 
 function changes(service: Service): Route {

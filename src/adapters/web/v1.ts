@@ -5,6 +5,7 @@ import { BY_ID, ONE, type Route } from './routes.ts';
 import { type IntakeKey, idParams, intakeKeySchema, listQuery, pageSchema, readParams } from './schemas.ts';
 import { createFleetRoutes } from './v1-fleet.ts';
 import { createReadings } from './v1-readings.ts';
+import { createRecordRoutes } from './v1-records.ts';
 
 type Parts = { readonly service: Service; readonly log: Log; readonly intakePublicJwk: IntakeKey };
 
@@ -18,7 +19,8 @@ export function createV1Routes(parts: Parts): readonly Route[] {
     status(parts),
     purge(parts),
     pull(parts),
-    ...createReadings(parts),
+    ...createRecordRoutes(parts),
+    ...createReadings(parts.service),
     ...createFleetRoutes(parts.service),
     intakeKey(parts),
   ];

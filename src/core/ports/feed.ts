@@ -1,5 +1,6 @@
 import type { Authorization, EndKind } from '../authorization.ts';
 import type { Instant } from '../clock.ts';
+import type { Abilities } from '../pull-state.ts';
 import type { CommitResult, Fence } from './fence.ts';
 
 /** What a calling service may want to act on; a closed set. */
@@ -67,6 +68,15 @@ export type FeedStore = {
     readonly at: Instant;
     readonly everyMs: number;
   }) => Promise<boolean>;
+  /** What a source's searches can do, as it said when it was last asked; no health data is in it. */
+  readonly sourceAbilities: (
+    source: string,
+  ) => Promise<{ readonly learnedAt: Instant; readonly abilities: Abilities } | null>;
+  readonly rememberAbilities: (value: {
+    readonly source: string;
+    readonly learnedAt: Instant;
+    readonly abilities: Abilities;
+  }) => Promise<void>;
   readonly sourceStates: () => Promise<readonly SourceState[]>;
 
   /** Authorizations whose ends are to be looked at by now, in the order of those looks. */

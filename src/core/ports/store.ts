@@ -65,11 +65,20 @@ export type SealedManifest = { readonly key: string; readonly sealed: Uint8Array
 export type SealedPack = { readonly id: string; readonly sealed: Uint8Array };
 export type SealedChange = { readonly cursor: number; readonly at: Instant; readonly sealed: Uint8Array };
 
-/** What one resource type of one pull leaves behind, in one transaction. */
+/** What a pull leaves behind at a checkpoint, or at its end, in one transaction. */
 export type RecordsCommit = Fence & {
   readonly packs: readonly SealedPack[];
-  readonly manifest: SealedManifest;
-  readonly change: { readonly at: Instant; readonly sealed: Uint8Array } | null;
+  /** Packs of which nothing is alive any more. */
+  readonly droppedPacks: readonly string[];
+  readonly manifests: readonly SealedManifest[];
+  readonly changes: readonly { readonly at: Instant; readonly sealed: Uint8Array }[];
+  readonly journal: {
+    readonly state: Uint8Array;
+    /** What was taken since the last checkpoint, if there is a journal to go on with. */
+    readonly page: Uint8Array | null;
+    /** The pull is over: its pages go. */
+    readonly ended: boolean;
+  };
 };
 
 export type Receipt = {
@@ -177,7 +186,15 @@ export type Store = {
   ) => Promise<CommitResult>;
 
   readonly manifests: (authorizationId: string) => Promise<readonly SealedManifest[]>;
+  /** The manifests and the cursor of the newest change in them (0 before the first), of one instant: what follows that cursor is all that they lack. */
+  readonly recordsNow: (
+    authorizationId: string,
+  ) => Promise<{ readonly manifests: readonly SealedManifest[]; readonly cursor: number }>;
   readonly pack: (pack: { readonly authorizationId: string; readonly id: string }) => Promise<Uint8Array | null>;
+  /** The sealed state of an authorization's pulls, and the checkpoints of one that has not ended, in their order. */
+  readonly pullJournal: (
+    authorizationId: string,
+  ) => Promise<{ readonly state: Uint8Array | null; readonly pages: readonly Uint8Array[] }>;
   readonly commitRecords: (value: RecordsCommit) => Promise<CommitResult>;
   readonly changes: (page: {
     readonly authorizationId: string;

@@ -40,6 +40,8 @@ export type Metrics = {
   }) => void;
   readonly pull: (labels: { readonly network: string; readonly result: string; readonly durationMs: number }) => void;
   readonly records: (labels: { readonly added: number; readonly modified: number; readonly removed: number }) => void;
+  /** Entries of pages that were not stored, by name of the reason. */
+  readonly refused: (labels: { readonly reason: string; readonly count: number }) => void;
   readonly purge: (labels: { readonly reason: string; readonly lagMs: number }) => void;
   readonly job: (labels: { readonly queue: string; readonly outcome: string; readonly durationMs: number }) => void;
   readonly repaired: (labels: { readonly what: string }) => void;

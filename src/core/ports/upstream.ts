@@ -1,9 +1,9 @@
+import type { Abilities } from '../pull-state.ts';
 import type { Secret } from '../secret.ts';
 import type { TokenReply } from '../token-outcome.ts';
 
-/** One page of FHIR as it came over the wire, or why there is none. */
-export type PageReply =
-  | { readonly kind: 'page'; readonly bytes: Uint8Array }
+/** Why there is no page. */
+export type PageRefused =
   | { readonly kind: 'token_rejected' }
   /** 404 or 410: this type, this patient or the whole grant is not there; which of them, only a second look tells. */
   | { readonly kind: 'not_found' }
@@ -38,7 +38,7 @@ export type PageStream =
       /** For who does not read `chunks` at all, or from elsewhere; after the end it does nothing. */
       readonly cancel: () => void;
     }
-  | Exclude<PageReply, { readonly kind: 'page' }>;
+  | PageRefused;
 
 export type Introspection =
   | { readonly kind: 'active'; readonly expiresAt: number | null }
@@ -69,6 +69,12 @@ export type Source = {
   readonly searchQuery: string;
   /** The same for the patient's own resource, which servers search by `_id`. */
   readonly patientQuery: string;
+  /** Whether changes alone are asked for where the source can tell them (`_lastUpdated`). */
+  readonly incremental: boolean;
+  /** How often everything is read from its beginning all the same: only that sees removals, and edits that bear an old date. */
+  readonly reconcileEveryMs: number;
+  /** What the source's searches can do; null where it does not say. Carries no token. Never rejects. */
+  readonly abilities: (request: CallOptions) => Promise<Abilities | null>;
   /** Whether a purge also revokes the authorization upstream when the caller deletes it. */
   readonly revokeOnPurge: boolean;
   /** How long a refresh token lives where the reply does not say; null when nobody knows. */
@@ -81,10 +87,6 @@ export type Source = {
   readonly streamPage: (
     request: { readonly url: string; readonly accessToken: Secret } & CallOptions,
   ) => Promise<PageStream>;
-  /** Fetches one page whole. `url` was judged by core/link before. Never rejects. */
-  readonly fetchPage: (
-    request: { readonly url: string; readonly accessToken: Secret } & CallOptions,
-  ) => Promise<PageReply>;
   /** Asks the source about a token. `unknown` where it does not answer, or cannot be asked about tokens of this kind. Never rejects. */
   readonly introspect: (
     request: { readonly token: Secret; readonly of: TokenKind } & CallOptions,

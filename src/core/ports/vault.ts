@@ -1,5 +1,5 @@
 /** What a sealed value is for; part of its associated data, so that it opens in no other place. */
-export type SealPurpose = 'tokens' | 'pack' | 'manifest' | 'changes';
+export type SealPurpose = 'tokens' | 'pack' | 'manifest' | 'changes' | 'journal';
 
 /** One authorization's data key, opened for use. It never leaves the vault as bytes. */
 export type DataKey = {

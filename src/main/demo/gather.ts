@@ -11,6 +11,8 @@ import { type Evidence, hashOfRecords } from './verdict.ts';
 /** The last pulls wait their turn behind throttling; after this the verdict is given on what there is. */
 const LAST_PULLS_CAP_MS = 10_000;
 const LOOK_EVERY_MS = 200;
+/** A small type that lost one resource has lost more than a fifth: such a removal is held until a second complete pull agrees. */
+const LAST_PULLS = 2;
 const CHANGES_LIMIT = 500;
 const HTTP_OK = 200;
 
@@ -25,11 +27,11 @@ type Gathering = {
   readonly apiKey: string;
 };
 
-/** Stops the evolution, pulls once more, and reads both sides' books. */
+/** Stops the evolution, pulls until nothing is in suspense, and reads both sides' books. */
 export async function gather(gathering: Gathering): Promise<readonly Evidence[]> {
   const { control } = gathering;
   await control.freeze();
-  await Promise.all(CAST.map((part) => lastPull({ ...gathering, part })));
+  await Promise.all(CAST.map((part) => lastPulls({ ...gathering, part })));
   const rows = await control.rows();
   const evidence: Evidence[] = [];
   for (const part of CAST) {
@@ -52,15 +54,20 @@ export async function gather(gathering: Gathering): Promise<readonly Evidence[]>
   return evidence;
 }
 
-/** Asks for one more pull of what is still active, and waits until one that began after the freeze is complete. */
+/** Asks for the last pulls of what is still active, one after the other. */
+async function lastPulls(gathering: Gathering & { readonly part: Part }): Promise<void> {
+  for (let pull = 0; pull < LAST_PULLS; pull += 1) await lastPull(gathering);
+}
+
+/** Asks for one more pull of what is still active, and waits until one that began after this call is complete. */
 async function lastPull({ client, clock, part }: Gathering & { readonly part: Part }): Promise<void> {
-  const frozenAt = clock.now();
+  const askedAt = clock.now();
   const giveUpAt = clock.wallNow() + LAST_PULLS_CAP_MS;
   while (clock.wallNow() < giveUpAt) {
     const view = await client.status(part.id);
     if (view.state !== 'active' || view.usage !== 'MULTIPLE') return;
     const { lastPull: pull } = view;
-    if (pull !== null && pull.result === 'complete' && Date.parse(pull.at) >= frozenAt) return;
+    if (pull !== null && pull.result === 'complete' && Date.parse(pull.at) >= askedAt) return;
     await client.pull(part.id);
     await clock.sleep(LOOK_EVERY_MS);
   }

@@ -80,7 +80,7 @@ async function perform({
   try {
     const control = createSandboxControl({ url: sandboxUrl });
     const played = await play({ client, api, control, clock, view: createLiveView({ out: process.stdout }) });
-    out('\nThree days have passed. Nothing changes any more; one last pull each, then the books are compared.');
+    out('\nThree days have passed. Nothing changes any more; the last pulls, then the books are compared.');
     const verdict = judge(await gather({ client, control, clock, played, url, apiKey }));
     out(verdict.text);
     return verdict.kept;

@@ -3,6 +3,7 @@ import type { Fence, Store } from '../../../src/core/ports/store.ts';
 import {
   ACTOR,
   bytes,
+  commitOf,
   everythingOf,
   filled,
   forceState,
@@ -48,9 +49,11 @@ const WRITES: Readonly<Record<string, FencedWrite>> = {
   commitRecords: (store, fence) =>
     store.commitRecords({
       ...fence,
-      packs: [{ id: 'Patient-stale', sealed: bytes() }],
-      manifest: { key: 'Patient', sealed: bytes() },
-      change: { at: NOW, sealed: bytes() },
+      ...commitOf({
+        packs: [{ id: 'Patient-stale', sealed: bytes() }],
+        manifests: [{ key: 'Patient', sealed: bytes() }],
+        changes: [{ at: NOW, sealed: bytes() }],
+      }),
     }),
   deleteRows: (store, fence) => store.deleteRows(fence),
   finishPurge: (store, fence) =>

@@ -1,7 +1,7 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { expect } from 'vitest';
 import type { Authorization, State } from '../../../src/core/authorization.ts';
-import type { Fence, Intent, Receipt, SealedTokens, Store } from '../../../src/core/ports/store.ts';
+import type { Fence, Intent, Receipt, RecordsCommit, SealedTokens, Store } from '../../../src/core/ports/store.ts';
 import type { Sql } from '../../support/databases.ts';
 
 /** One opened store and the way around it. `migrateAgain` is what a second process does when it starts. */
@@ -115,6 +115,14 @@ export async function taken(store: Store, authorizationId: string): Promise<Fenc
   return fence;
 }
 
+/** What a pull commits, in which nothing is but what differs. */
+export function commitOf(
+  differences: Partial<Omit<RecordsCommit, keyof Fence>> = {},
+): Omit<RecordsCommit, keyof Fence> {
+  const journal = { state: bytes(), page: bytes(), ended: false };
+  return { packs: [], droppedPacks: [], manifests: [], changes: [], journal, ...differences };
+}
+
 /** One of everything a pull and a refresh leave behind. */
 export async function filled(store: Store, fence: Fence): Promise<void> {
   const { authorizationId } = fence;
@@ -124,9 +132,8 @@ export async function filled(store: Store, fence: Fence): Promise<void> {
       { id: `${key}-2`, sealed: bytes() },
     ];
     const change = { at: NOW, sealed: bytes() };
-    expect(await store.commitRecords({ ...fence, packs, manifest: { key, sealed: bytes() }, change })).toBe(
-      'committed',
-    );
+    const value = commitOf({ packs, manifests: [{ key, sealed: bytes() }], changes: [change] });
+    expect(await store.commitRecords({ ...fence, ...value })).toBe('committed');
   }
   expect(await store.openIntent({ ...fence, intent: intentOf(authorizationId), lease: LEASE })).toBe('committed');
 }
@@ -144,6 +151,7 @@ export async function everythingOf(store: Store, authorizationId: string): Promi
     tokens: await store.tokens(authorizationId),
     intent: await store.intent(authorizationId),
     manifests,
+    journal: await store.pullJournal(authorizationId),
     packs: await Promise.all(packIds.map((id) => store.pack({ authorizationId, id }))),
     changes: await store.changes({ authorizationId, after: 0, limit: 100 }),
     receipt: await store.receipt(authorizationId),

@@ -86,9 +86,9 @@ function rigSources(sources: Sources, { order, strike }: Rig): Sources {
       at('reply-read');
       return reply;
     },
-    fetchPage: (request): ReturnType<Source['fetchPage']> => {
+    streamPage: (request): ReturnType<Source['streamPage']> => {
       at('page-asked');
-      return source.fetchPage(request);
+      return source.streamPage(request);
     },
   }));
 }

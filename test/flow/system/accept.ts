@@ -72,7 +72,7 @@ export function acceptsOnce(stage: () => Stage): void {
     const { system, world } = stage();
     const link = await world.link({ exchanged: true });
     const past = new Date(world.clock.now() - 2 * HOUR_MS).toISOString();
-    const future = new Date(world.clock.now() + HOUR_MS).toISOString();
+    const future = new Date(world.clock.now() + 24 * HOUR_MS).toISOString();
     const refused = [
       ['token_expired', requestOf(link, { id: 'refused-expired', expiresIn: 3_600, issuedAt: past })],
       ['token_expired', requestOf(link, { id: 'refused-zero', expiresIn: 0 })],

@@ -78,6 +78,8 @@ export function keepsMultipleFresh(stage: () => Stage): void {
       await world.records(link.patient),
     );
     await system.pull(id);
+    // Of a small type one resource is more than a fifth: what is gone is believed when a second pull misses it too.
+    await system.pull(id);
     expect(await system.records(id)).toEqual(await world.records(link.patient));
     const listed = await system.changes(id);
     expect(new Set(listed.added.slice(first.length))).toEqual(new Set(changed.added));

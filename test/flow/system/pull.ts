@@ -59,6 +59,7 @@ export function pullsWhatCanBeHad(stage: () => Stage): void {
 
       await world.turn(link.authorizationId, { pageFaultOnRequest: null });
       await system.reaches(id, 'complete', ({ lastPull }) => lastPull?.result === 'complete');
+      await system.pull(id);
       expect(await system.records(id)).toEqual(await world.records(link.patient));
       expect(new Set((await system.changes(id)).removed)).toEqual(new Set(changed.removed));
       expect(await system.status(id)).toMatchObject({ failedRuns: 0, lastError: null });

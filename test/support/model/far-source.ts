@@ -1,6 +1,7 @@
 import { LIMITS } from '../../../src/core/limits.ts';
 import type { Source } from '../../../src/core/ports/upstream.ts';
 import type { TokenReply } from '../../../src/core/token-outcome.ts';
+import type { WholePage } from '../whole-page.ts';
 import type { AuthorizationServer } from './authorization-server.ts';
 import { pageOf, replyOf, streamOf } from './grant.ts';
 import type { Post } from './history.ts';
@@ -34,6 +35,9 @@ export const CONFIGURED = {
   searchQuery: '',
   patientQuery: '',
   revokeOnPurge: false,
+  incremental: false,
+  reconcileEveryMs: 1,
+  abilities: async () => null,
   assumedRefreshLifetimeMs: null,
   exchange: null,
 } as const;
@@ -41,20 +45,19 @@ export const CONFIGURED = {
 /** The Source port over a network that delays and loses, as the real adapter behaves on it: asked at the last moment whether it may still send. */
 export function farSource(wires: Wires): Source {
   const { timeline, process, server } = wires;
-  const fetchPage: Source['fetchPage'] = ({ accessToken }) =>
-    new Promise((resolve) => {
+  const page = ({ accessToken }: Parameters<Source['streamPage']>[0]) =>
+    new Promise<WholePage>((resolve) => {
       const access = accessToken.reveal();
       wires.paged(access);
       wires.meet('fetchPage', 'after');
       timeline.at(timeline.now() + wires.delayMs('request'), () => {
-        const page = pageOf(server.accepts({ access, now: timeline.now() }));
-        timeline.at(timeline.now() + wires.delayMs('reply'), () => process.deliver(() => resolve(page)));
+        const answer = pageOf(server.accepts({ access, now: timeline.now() }));
+        timeline.at(timeline.now() + wires.delayMs('reply'), () => process.deliver(() => resolve(answer)));
       });
     });
   return {
     ...CONFIGURED,
-    fetchPage,
-    streamPage: async (request) => streamOf(await fetchPage(request)),
+    streamPage: async (request) => streamOf(await page(request)),
     refresh: ({ refreshToken, mayStillSend }) => post({ wires, token: refreshToken.reveal(), mayStillSend }),
     introspect: async () => ({ kind: 'unknown' }),
     revoke: async () => 'unconfirmed',

@@ -24,6 +24,7 @@ export function farStore({ store, far }: { readonly store: Store; readonly far: 
     closeIntent: via('closeIntent', store.closeIntent),
     commitTokens: via('commitTokens', store.commitTokens),
     manifests: via('manifests', store.manifests),
+    recordsNow: via('recordsNow', store.recordsNow),
     pack: via('pack', store.pack),
     commitRecords: via('commitRecords', store.commitRecords),
     orphanIntents: via('orphanIntents', store.orphanIntents),

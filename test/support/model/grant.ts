@@ -1,6 +1,7 @@
-import type { PageReply, PageStream } from '../../../src/core/ports/upstream.ts';
+import type { PageStream } from '../../../src/core/ports/upstream.ts';
 import { Secret } from '../../../src/core/secret.ts';
 import type { TokenReply } from '../../../src/core/token-outcome.ts';
+import type { WholePage } from '../whole-page.ts';
 import type { Verdict } from './authorization-server.ts';
 
 /** A token endpoint's reply to a verdict, as the real adapter reads it. `tellsEnd`: whether it names when the refresh token ends. */
@@ -38,12 +39,12 @@ const PAGE = Buffer.from(
   '{"resourceType":"Bundle","type":"searchset","total":1,"entry":[{"resource":{"resourceType":"Patient","id":"p"}}]}',
 );
 
-export function pageOf(accepted: boolean): PageReply {
+export function pageOf(accepted: boolean): WholePage {
   return accepted ? { kind: 'page', bytes: PAGE } : { kind: 'token_rejected' };
 }
 
 /** The same page as it would arrive, in one piece. */
-export function streamOf(page: PageReply): PageStream {
+export function streamOf(page: WholePage): PageStream {
   return page.kind === 'page' ? { kind: 'page', status: 200, chunks: once(page.bytes), cancel: () => {} } : page;
 }
 

@@ -5,7 +5,15 @@ import { fenced, fencedBeforePurge, type Parts } from './store-tables.ts';
 
 type Records = Pick<
   Store,
-  'manifests' | 'pack' | 'commitRecords' | 'changes' | 'deleteRows' | 'finishPurge' | 'receipt'
+  | 'manifests'
+  | 'recordsNow'
+  | 'pack'
+  | 'pullJournal'
+  | 'commitRecords'
+  | 'changes'
+  | 'deleteRows'
+  | 'finishPurge'
+  | 'receipt'
 >;
 const NOTHING: Receipt['deleted'] = { tokens: 0, packs: 0, manifests: 0, changes: 0 };
 
@@ -13,13 +21,19 @@ const NOTHING: Receipt['deleted'] = { tokens: 0, packs: 0, manifests: 0, changes
 export function records(parts: Parts): Records {
   const { tables } = parts;
   let cursor = 0;
+  const manifestsOf = (authorizationId: string) =>
+    [...(tables.manifests.get(authorizationId) ?? [])]
+      .map(([key, sealed]) => ({ key, sealed }))
+      .sort((left, right) => (left.key < right.key ? -1 : 1));
   return {
-    manifests: async (authorizationId) =>
-      [...(tables.manifests.get(authorizationId) ?? [])]
-        .map(([key, sealed]) => ({ key, sealed }))
-        .sort((left, right) => (left.key < right.key ? -1 : 1)),
+    manifests: async (authorizationId) => manifestsOf(authorizationId),
+    recordsNow: async (authorizationId) => ({
+      manifests: manifestsOf(authorizationId),
+      cursor: tables.changes.get(authorizationId)?.at(-1)?.cursor ?? 0,
+    }),
     pack: async ({ authorizationId, id }) => tables.packs.get(authorizationId)?.get(id) ?? null,
-    commitRecords: async ({ packs, manifest, change, ...fence }): Promise<CommitResult> =>
+    pullJournal: async (authorizationId) => tables.journals.get(authorizationId) ?? { state: null, pages: [] },
+    commitRecords: async ({ packs, droppedPacks, manifests, changes, journal, ...fence }): Promise<CommitResult> =>
       fencedBeforePurge({ tables, fence }, () => {
         const { authorizationId } = fence;
         const ours = kept(tables.packs, authorizationId, () => new Map<string, Uint8Array>());
@@ -27,9 +41,15 @@ export function records(parts: Parts): Records {
         if (ids.size < packs.length || [...ids].some((id) => ours.has(id))) throw new PerennialError('internal');
         for (const { id, sealed } of packs) ours.set(id, sealed);
         const rows = kept(tables.manifests, authorizationId, () => new Map<string, Uint8Array>());
-        rows.set(manifest.key, manifest.sealed);
-        cursor += 1;
-        if (change !== null) kept(tables.changes, authorizationId, () => []).push({ cursor, ...change });
+        for (const { key, sealed } of manifests) rows.set(key, sealed);
+        for (const pack of droppedPacks) ours.delete(pack);
+        for (const change of changes) {
+          cursor += 1;
+          kept(tables.changes, authorizationId, () => []).push({ cursor, ...change });
+        }
+        const before = tables.journals.get(authorizationId)?.pages ?? [];
+        const pages = journal.ended ? [] : [...before, ...(journal.page === null ? [] : [journal.page])];
+        tables.journals.set(authorizationId, { state: journal.state, pages });
         return 'committed';
       }),
     changes: async ({ authorizationId, after, limit }) =>
@@ -57,7 +77,7 @@ function purges({ tables }: Parts): Pick<Store, 'deleteRows' | 'finishPurge' | '
           manifests: before.manifests + (tables.manifests.get(id)?.size ?? 0),
           changes: before.changes + (tables.changes.get(id)?.length ?? 0),
         };
-        for (const table of [tables.packs, tables.manifests, tables.changes]) table.delete(id);
+        for (const table of [tables.packs, tables.manifests, tables.changes, tables.journals]) table.delete(id);
         const { name: _erased, ...endpoint } = row.authorization.endpoint;
         row.authorization = { ...row.authorization, endpoint, trouble: null, lastError: null };
         row.fingerprint = null;

@@ -5,12 +5,15 @@ import { appendEvent, type Parts } from './store-tables.ts';
 
 const GRAVITY: Readonly<Record<SourceCondition, number>> = { suspended: 2, outage: 1, throttled: 0 };
 
-type SourceStates = Pick<Store, 'noteSource' | 'clearSource' | 'probeSources' | 'mayTrySource' | 'sourceStates'>;
+type SourceStates = Pick<Store, 'noteSource' | 'clearSource' | 'probeSources' | 'mayTrySource' | 'sourceStates'> &
+  Pick<Store, 'sourceAbilities' | 'rememberAbilities'>;
 
 /** How the token endpoints of the sources treat us. */
 export function sourceStates(parts: Parts): SourceStates {
   const { tables } = parts;
   return {
+    sourceAbilities: async (source) => tables.abilities.get(source) ?? null,
+    rememberAbilities: async ({ source, ...known }) => void tables.abilities.set(source, known),
     noteSource: async (note) => noteSource({ parts, note }),
     clearSource: async ({ source, at }) => {
       const gone = tables.sources.get(source);

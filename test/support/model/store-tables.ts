@@ -10,6 +10,7 @@ import type {
   Receipt,
   SealedChange,
   SealedTokens,
+  Store,
 } from '../../../src/core/ports/store.ts';
 
 type Row = {
@@ -35,6 +36,8 @@ export type Tables = {
   readonly intents: Map<string, Intent>;
   readonly manifests: Map<string, Map<string, Uint8Array>>;
   readonly packs: Map<string, Map<string, Uint8Array>>;
+  readonly journals: Map<string, { readonly state: Uint8Array; readonly pages: readonly Uint8Array[] }>;
+  readonly abilities: Map<string, NonNullable<Awaited<ReturnType<Store['sourceAbilities']>>>>;
   readonly changes: Map<string, SealedChange[]>;
   readonly receipts: Map<string, Receipt>;
   readonly sources: Map<string, SourceState>;
@@ -58,6 +61,8 @@ export function createTables(): Tables {
     intents: new Map(),
     manifests: new Map(),
     packs: new Map(),
+    journals: new Map(),
+    abilities: new Map(),
     changes: new Map(),
     receipts: new Map(),
     sources: new Map(),

@@ -22,6 +22,7 @@ export const NO_METRICS: Metrics = {
   refresh: () => {},
   pull: () => {},
   records: () => {},
+  refused: () => undefined,
   purge: () => {},
   job: () => {},
   repaired: () => {},

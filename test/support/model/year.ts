@@ -8,6 +8,7 @@ import type { TokenReply } from '../../../src/core/token-outcome.ts';
 import type { Context } from '../../../src/flows/context.ts';
 import { refreshAndPull } from '../../../src/flows/refresh-and-pull.ts';
 import { sealTokens } from '../../../src/flows/token-vault.ts';
+import type { WholePage } from '../whole-page.ts';
 import { authorizationOf, openPair } from './accept.ts';
 import {
   type AuthorizationServer,
@@ -144,7 +145,7 @@ function sourceOf({
   readonly fleet: readonly Member[];
 }): Source {
   const members = new Map(fleet.map((member) => [member.id, member]));
-  const fetchPage: Source['fetchPage'] = async ({ accessToken }) => {
+  const page = async ({ accessToken }: Parameters<Source['streamPage']>[0]): Promise<WholePage> => {
     const now = timeline.now();
     const accepted = server.accepts({ access: accessToken.reveal(), now });
     if (!accepted) seen.endedAccessUsed += 1;
@@ -165,8 +166,7 @@ function sourceOf({
       if (verdict.kind === 'refused') seen.refusals.push({ id, why: verdict.why });
       return replyOf({ verdict, tellsEnd: members.get(id)?.tellsEnd === true });
     },
-    fetchPage,
-    streamPage: async (request) => streamOf(await fetchPage(request)),
+    streamPage: async (request) => streamOf(await page(request)),
     introspect: async () => ({ kind: 'unknown' }),
     revoke: async () => 'unconfirmed',
   };

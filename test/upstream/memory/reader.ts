@@ -3,6 +3,7 @@ import { createHttp } from '../../../src/adapters/upstream/http.ts';
 import { createPages } from '../../../src/adapters/upstream/pages.ts';
 import { PerennialError } from '../../../src/core/errors.ts';
 import { Secret } from '../../../src/core/secret.ts';
+import { wholePage } from '../../support/whole-page.ts';
 import { clockAt } from '../clock.ts';
 
 /** Reads `url` as `how` says, by the limits of production, and tells what it cost this process. */
@@ -19,7 +20,7 @@ const look = () => {
 
 async function read(how: string, at: string): Promise<{ readonly bytes: number; readonly outcome: string }> {
   if (how === 'whole') {
-    const page = await pages.fetchPage(request(at));
+    const page = await wholePage(pages, request(at));
     look();
     return { bytes: page.kind === 'page' ? page.bytes.length : 0, outcome: page.kind };
   }

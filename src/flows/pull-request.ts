@@ -1,0 +1,238 @@
+import type { SlicedEntry } from '../core/bundle-page.ts';
+import { createBundleSlicer } from '../core/bundle-stream.ts';
+import { type ErrorCode, PerennialError } from '../core/errors.ts';
+import { LIMITS } from '../core/limits.ts';
+import { decideLink } from '../core/link.ts';
+import type { PageRefused, PageStream } from '../core/ports/upstream.ts';
+import type { PlannedRequest, RunningPull } from '../core/pull-state.ts';
+import type { Secret } from '../core/secret.ts';
+import type { Ownership } from './ownership.ts';
+import type { Offered, RecordWriter } from './record-writer.ts';
+import type { Work } from './work.ts';
+
+/** Asks for an access token; `rejected` when the source has just refused the one given before. Null ends the pull. */
+export type TokenGiver = (request: { readonly rejected: boolean }) => Promise<Secret | null>;
+
+/** How one request of a pull ended. */
+export type Ending =
+  | { readonly kind: 'complete' | 'refused' | 'not_found' | 'superseded' | 'no_token' }
+  | { readonly kind: 'partial'; readonly code: ErrorCode; readonly afterMs: number | null; readonly stop: boolean };
+
+/** What one pull reads with, and how far it has come. */
+export type Reading = {
+  readonly work: Work;
+  readonly writer: RecordWriter;
+  readonly ownership: Ownership;
+  readonly giveToken: TokenGiver;
+  readonly progress: { pages: number; bytes: number; waits: number };
+  /** Entries that were not stored, by name of the reason. */
+  readonly refused: Record<string, number>;
+};
+
+/** What one request's pages have told so far: a page that is not whole says so by its total, a bad entry or an issue among its entries. */
+type Tally = { entries: number; total: number; faulty: boolean };
+
+type Page =
+  | { readonly kind: 'next'; readonly next: string | null }
+  | { readonly kind: 'ended'; readonly ending: Ending };
+
+/** Reads one request's pages to their end, or to where it ends otherwise. */
+export async function pullRequest({
+  reading,
+  running,
+  request,
+  url: first,
+}: {
+  readonly reading: Reading;
+  readonly running: RunningPull;
+  readonly request: PlannedRequest;
+  readonly url: string;
+}): Promise<Ending> {
+  const { work, writer, ownership, progress, giveToken } = reading;
+  const { source, held } = work;
+  let url: string | null = first;
+  let rejectedBefore = false;
+  const visited = new Set<string>();
+  const tally: Tally = { entries: 0, total: 0, faulty: false };
+  while (url !== null) {
+    if (visited.has(url) || visited.size >= LIMITS.pagesPerTypeMax) return partial('upstream_malformed');
+    if (progress.bytes > LIMITS.pullMaxBytes) return partial('upstream_too_large', null, true);
+    const accessToken = await giveToken({ rejected: rejectedBefore });
+    if (accessToken === null) return { kind: 'no_token' };
+    const reply = await source.streamPage({ url, accessToken, signal: held.signal });
+    if (reply.kind === 'token_rejected' && !rejectedBefore) {
+      rejectedBefore = true;
+      continue;
+    }
+    if (await waitedInPlace({ reading, reply })) continue;
+    // A refusal in the middle (a cursor that has expired) says nothing of the type: what was read of it is half.
+    if (isRefusal(reply) && (visited.size > 0 || running.next === url)) return partial('upstream_malformed');
+    if (reply.kind !== 'page') return endingOf(reply);
+    rejectedBefore = false;
+    visited.add(url);
+    const before = progress.bytes;
+    const page = await readPage({ reading, stream: reply, tally });
+    if (page.kind === 'ended') return page.ending;
+    url = page.next;
+    if (url === null) break;
+    const readBytes = progress.bytes - before;
+    const written = await writer.checkpoint({
+      running: { ...running, next: url },
+      readBytes,
+      patients: ownership.known(),
+      isWhole: !tally.faulty && !ownership.isWaiting(),
+    });
+    if (written === 'superseded') return { kind: 'superseded' };
+  }
+  const half = tally.faulty || (request.since === null && running.next === null && tally.entries < tally.total);
+  return half ? partial('upstream_malformed') : { kind: 'complete' };
+}
+
+function isRefusal({ kind }: PageStream): boolean {
+  return kind === 'type_refused' || kind === 'not_found';
+}
+
+/** A throttled page in mid-pull is waited for where it is, within limits: to begin again would spend the quota on pages we have. */
+async function waitedInPlace({
+  reading: { work, progress },
+  reply,
+}: {
+  readonly reading: Reading;
+  readonly reply: PageStream;
+}): Promise<boolean> {
+  if (reply.kind !== 'throttled' || progress.pages === 0 || progress.waits >= LIMITS.waitsInPlaceMax) return false;
+  const { clock } = work.context;
+  const waitMs = clock.toWallMs(reply.retryAfterMs ?? LIMITS.throttledRetryMs);
+  if (waitMs > LIMITS.waitInPlaceWallMs) return false;
+  progress.waits += 1;
+  await clock.sleep(Math.max(LIMITS.retryMinWallMs, waitMs), work.held.signal);
+  return true;
+}
+
+/** Takes a page's entries as they arrive. Only a body that was read to its end without a fault counts as a page; what came before a fault is kept. */
+async function readPage({
+  reading,
+  stream,
+  tally,
+}: {
+  readonly reading: Reading;
+  readonly stream: Extract<PageStream, { readonly kind: 'page' }>;
+  readonly tally: Tally;
+}): Promise<Page> {
+  const { progress, work } = reading;
+  const slicer = createBundleSlicer();
+  try {
+    for await (const chunk of stream.chunks) {
+      progress.bytes += chunk.length;
+      for (const entry of slicer.push(chunk)) {
+        const later = takeEntry({ reading, entry, tally });
+        if (later !== null) await later;
+      }
+      if (slicer.refused() !== undefined) break;
+    }
+  } catch (error) {
+    if (!(error instanceof PerennialError) || !isUpstreams(error.code)) throw error;
+    if (error.code === 'cancelled') return { kind: 'ended', ending: partial('cancelled', 0, true) };
+    return { kind: 'ended', ending: partial(error.code, null, error.code !== 'upstream_too_large') };
+  }
+  const page = slicer.end();
+  if (page.kind !== 'bundle') {
+    count(reading, page.kind === 'refused' ? `page_${page.reason}` : 'page_outcome');
+    return { kind: 'ended', ending: partial('upstream_malformed') };
+  }
+  progress.pages += 1;
+  tally.total = Math.max(tally.total, page.total ?? 0);
+  if (page.next === undefined) return { kind: 'next', next: null };
+  const link = decideLink({ next: page.next, base: work.source.fhirBaseUrl });
+  if (link.kind === 'follow') return { kind: 'next', next: link.url };
+  count(reading, `link_${link.reason}`);
+  return { kind: 'ended', ending: partial('upstream_link_refused') };
+}
+
+function isUpstreams(code: ErrorCode): boolean {
+  return code === 'cancelled' || code.startsWith('upstream_');
+}
+
+/** One entry: stored, known, or refused by name and counted. A refusal makes the request partial; the rest of the pages is still read. A promise only where one must wait. */
+function takeEntry({
+  reading,
+  entry,
+  tally,
+}: {
+  readonly reading: Reading;
+  readonly entry: SlicedEntry;
+  readonly tally: Tally;
+}): Promise<void> | null {
+  tally.entries += 1;
+  if (entry.kind === 'fault') {
+    tally.faulty = true;
+    count(reading, entry.fault);
+    return null;
+  }
+  const { resourceType: type, id, bytes } = entry;
+  if (type === 'OperationOutcome') {
+    tally.faulty ||= tellsOfErrors(bytes);
+    return null;
+  }
+  const { writer, ownership } = reading;
+  let verdict: ReturnType<Ownership['judge']> = 'own';
+  const admit = () => {
+    verdict = ownership.judge({ type, id, bytes });
+    return verdict === 'own';
+  };
+  const judged = (offered: Offered): null => {
+    if (offered === 'duplicate') count(reading, 'duplicate');
+    if (offered === 'conflicting_duplicate' || (offered === 'not_admitted' && isForeign(verdict))) {
+      tally.faulty = true;
+      count(reading, offered === 'not_admitted' ? 'another_patient' : offered);
+    }
+    return null;
+  };
+  const offered = writer.offer({ type, id, bytes, admit });
+  return typeof offered === 'string' ? judged(offered) : offered.then((one) => void judged(one));
+}
+
+function isForeign(verdict: ReturnType<Ownership['judge']>): boolean {
+  return verdict === 'foreign';
+}
+
+function count({ refused }: Reading, reason: string): void {
+  refused[reason] = (refused[reason] ?? 0) + 1;
+}
+
+/** An OperationOutcome among the entries is a remark, unless it says that something went wrong. */
+function tellsOfErrors(outcome: Uint8Array): boolean {
+  return /"severity"\s*:\s*"(?:error|fatal)"/.test(new TextDecoder().decode(outcome));
+}
+
+function partial(code: ErrorCode, afterMs: number | null = null, stop = false): Ending {
+  return { kind: 'partial', code, afterMs, stop };
+}
+
+function endingOf(reply: PageRefused): Ending {
+  switch (reply.kind) {
+    case 'token_rejected':
+      return partial('token_rejected', null, true);
+    case 'not_found':
+      return { kind: 'not_found' };
+    case 'type_refused':
+      return { kind: 'refused' };
+    case 'syncing':
+      return partial('upstream_syncing', reply.retryAfterMs ?? LIMITS.syncingRetryMs, true);
+    case 'throttled':
+      return partial('upstream_throttled', reply.retryAfterMs ?? LIMITS.throttledRetryMs, true);
+    case 'sync_failed':
+      return partial('upstream_sync_failed', null, true);
+    case 'unavailable':
+      return unavailable(reply.reason);
+  }
+}
+
+function unavailable(reason: Extract<PageRefused, { readonly kind: 'unavailable' }>['reason']): Ending {
+  if (reason === 'too_large') return partial('upstream_too_large');
+  if (reason === 'redirect') return partial('upstream_link_refused');
+  if (reason === 'cancelled') return partial('cancelled', 0, true);
+  if (reason === 'address_refused') return partial('upstream_address_refused', null, true);
+  if (reason === 'cut_short') return partial('upstream_cut_short', null, true);
+  return partial(reason === 'timeout' ? 'upstream_timeout' : 'upstream_unavailable', null, reason !== 'server_error');
+}
