@@ -75,7 +75,7 @@ describe('the lock of a DATA_DIR', () => {
 
   test.skipIf(process.platform !== 'linux')('of a killed process that nobody has buried is taken over', async () => {
     await makeDataDir();
-    const parent = spawn('sh', ['-c', 'sleep 0 & echo $!; exec sleep 60'], { stdio: ['ignore', 'pipe', 'ignore'] });
+    const parent = spawn('sh', ['-c', 'sleep 1 & echo $!; exec sleep 60'], { stdio: ['ignore', 'pipe', 'ignore'] });
     onTestFinished(() => void parent.kill());
     const [line] = await once(parent.stdout, 'data');
     const zombie = Number(String(line));
