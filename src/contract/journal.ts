@@ -23,6 +23,8 @@ export const pullStateSchema = z.object({
       plan: z.array(z.object({ type: z.string().nullable(), since: instant.nullable() })),
       results: z.array(result),
       next: z.string().nullable(),
+      entries: z.number(),
+      total: z.number(),
     })
     .nullable(),
   packs: z.record(z.string(), z.number()),

@@ -29,6 +29,9 @@ export type RunningPull = {
   readonly results: readonly TypeResult[];
   /** The next page of the request `plan[results.length]`; null before its first one. */
   readonly next: string | null;
+  /** Entries of that request so far, and how many the source has said there are: fewer at the end make it half a reading, after a crash too. */
+  readonly entries: number;
+  readonly total: number;
 };
 
 export type PullState = {

@@ -53,7 +53,7 @@ export async function pullRequest({
   let url: string | null = first;
   let rejectedBefore = false;
   const visited = new Set<string>();
-  const tally: Tally = { entries: 0, total: 0, faulty: false };
+  const tally: Tally = { entries: running.entries, total: running.total, faulty: false };
   while (url !== null) {
     if (visited.has(url) || visited.size >= LIMITS.pagesPerTypeMax) return partial('upstream_malformed');
     if (progress.bytes > LIMITS.pullMaxBytes) return partial('upstream_too_large', null, true);
@@ -77,14 +77,14 @@ export async function pullRequest({
     if (url === null) break;
     const readBytes = progress.bytes - before;
     const written = await writer.checkpoint({
-      running: { ...running, next: url },
+      running: { ...running, next: url, entries: tally.entries, total: tally.total },
       readBytes,
       patients: ownership.known(),
       isWhole: !tally.faulty && !ownership.isWaiting(),
     });
     if (written === 'superseded') return { kind: 'superseded' };
   }
-  const half = tally.faulty || (request.since === null && running.next === null && tally.entries < tally.total);
+  const half = tally.faulty || (request.since === null && tally.entries < tally.total);
   return half ? partial('upstream_malformed') : { kind: 'complete' };
 }
 

@@ -27,6 +27,7 @@ export type PullReport = {
   readonly superseded: boolean;
 };
 
+const AT_THE_FIRST_PAGE = { next: null, entries: 0, total: 0 };
 const NOTHING: Published = { added: 0, modified: 0, removed: 0, suspected: 0 };
 
 /**
@@ -63,7 +64,8 @@ export async function pullRecords({
     wantsFull,
     now,
   });
-  const running = goesOn ?? { id: context.entropy.id(), startedAt: now, plan: plan.requests, results: [], next: null };
+  const begun = { startedAt: now, plan: plan.requests, results: [], ...AT_THE_FIRST_PAGE };
+  const running = goesOn ?? { id: context.entropy.id(), ...begun };
   context.log.info('pull_begun', {
     authorizationId: authorization.id,
     reason: goesOn === null ? plan.reason : 'resumed',
@@ -100,7 +102,7 @@ async function pullAll({
     const before = progress.bytes;
     const ending = await pullRequest({ reading, running, request, url });
     endings.push(ending);
-    running = { ...running, results: [...running.results, resultOf(ending)], next: null };
+    running = { ...running, results: [...running.results, resultOf(ending)], ...AT_THE_FIRST_PAGE };
     if (stopsThePull(ending)) break;
     // Without the last request's: the end of the pull follows at once.
     if (running.results.length === begun.plan.length) break;

@@ -34,11 +34,11 @@ function endsAfter(commit: number): { readonly rigStore: (store: Store) => Store
 }
 
 /** Pages of everything, one after another. */
-function inPages(pages: readonly (readonly string[])[]): (path: string) => Answer {
+function inPages(pages: readonly (readonly string[])[], told: { total?: number } = {}): (path: string) => Answer {
   return (path) => {
     const at = Number(new URLSearchParams(path.split('?')[1]).get('page') ?? 0);
     const next = at + 1 < pages.length ? { next: `Patient/me/$everything?page=${at + 1}` } : {};
-    return { body: bundleOf({ resources: pages[at] ?? [], ...next }) };
+    return { body: bundleOf({ resources: pages[at] ?? [], ...next, ...told }) };
   };
 }
 
@@ -91,6 +91,17 @@ describe('a pull that ended in its middle', () => {
     const report = await bench.pull({ id: ID });
     expect(report).toMatchObject({ result: 'partial', published: { removed: 0, suspected: 0 } });
     expect((await bench.records(ID)).size).toBe(11);
+  });
+
+  test.each([
+    [4, 'complete'],
+    [5, 'partial'],
+  ])('still knows how many entries it has read of %i: %s', async (total, result) => {
+    const pages = [0, 1, 2, 3].map((at) => [about('me', `${at}`)]);
+    const { bench, asked } = await stand({ answer: inPages(pages, { total }), killedAfter: 2 });
+    await killed(bench);
+    expect(await bench.pull({ id: ID })).toMatchObject({ result });
+    expect(asked).toHaveLength(4);
   });
 
   test('asks no resource type again that it has read to its end', async () => {

@@ -108,7 +108,7 @@ describe('what a pull of everything in one go asks for', () => {
 });
 
 describe('a pull that a crash left', () => {
-  const running = { id: 'p', startedAt: NOW, plan: [], results: [], next: null };
+  const running = { id: 'p', startedAt: NOW, plan: [], results: [], next: null, entries: 0, total: 0 };
 
   test('is gone on with for half a day, and begun anew from then on', () => {
     const resumable = (ms: number) => isResumable({ running, now: NOW + ms });
