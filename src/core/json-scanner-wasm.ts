@@ -1,4 +1,4 @@
-// Made by `npm run wasm` from the sources in wasm/, in base64; a test compiles them again and compares. Not to be edited.
+// Made by `npm run wasm` from the sources in src/wasm/, in base64; a test compiles them again and compares. Not to be edited.
 export const SCANNER_WASM = [
   'AGFzbQEAAAABHAZgAABgAn9/AGAAAX9gA39/fwBgAX8AYAF/AX8DDw4BAwAEAQAFAAAAAgICAQUEAQEGBgZ8F38AQYAIC38AQYAJC38AQYCABA',
   't/AEGAgAELfwBBgIAMC38AQQwLfwFBAAt/AUEAC38BQQALfgFCAAt+AUIAC34BQgALfwFBAAt/AUEAC38BQQALfwFBAAt/AUEAC38BQQALfwFB',

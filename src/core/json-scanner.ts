@@ -24,7 +24,7 @@ export type JsonScanner = {
   readonly openAt: () => number;
 };
 
-/** What wasm/json-scanner.ts exports. */
+/** What src/wasm/json-scanner.ts exports. */
 type Wasm = {
   readonly memory: { readonly buffer: ArrayBuffer };
   readonly scan: (length: number) => number;

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { NAMES } from '../../src/core/json-scanner.ts';
-import { compiledScanner } from '../../wasm/compile.ts';
+import { compiledScanner } from '../../src/wasm/compile.ts';
 
 const projectFile = (path: string) => readFileSync(new URL(`../../${path}`, import.meta.url), 'utf8');
 
@@ -10,7 +10,7 @@ test('the committed scanner is what its sources compile to', async () => {
 });
 
 test('the scanner and its reader count the names alike', () => {
-  const numbers = [...projectFile('wasm/names.ts').matchAll(/^const NAME_(\w+): i32 = (\d+);$/gm)];
+  const numbers = [...projectFile('src/wasm/names.ts').matchAll(/^const NAME_(\w+): i32 = (\d+);$/gm)];
   const named = numbers.map(([, name = '', number]) => [camelOf(name), Number(number)]);
   expect(named).toEqual(NAMES.slice(1).map((name, i) => [name, i + 1]));
 });

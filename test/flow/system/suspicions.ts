@@ -109,7 +109,15 @@ async function cutPull({
       const [type = '', name = ''] = nameOf(line).split('/');
       await writer.offer({ type, id: name, bytes: new TextEncoder().encode(line) });
       const plan = [{ type: null, since: null }];
-      const running = { id: 'cut', startedAt: context.clock.now(), plan, results: [], next: null, entries: 0, total: 0 };
+      const running = {
+        id: 'cut',
+        startedAt: context.clock.now(),
+        plan,
+        results: [],
+        next: null,
+        entries: 0,
+        total: 0,
+      };
       const { patients } = journal.state;
       return writer.checkpoint({ running, patients, isWhole: true, readBytes: LIMITS.checkpointBytes });
     });

@@ -20,7 +20,11 @@ export function readFile(path: string): File {
   return { path, text: readFileSync(join(ROOT, path), 'utf8') };
 }
 
-export const readSources = (): readonly File[] => readProject(['src', 'jobs']);
+/** Another language with a compiler of its own: AssemblyScript, of which only what it compiles to is part of the program. */
+const isAssemblyScript = ({ path }: File): boolean => path.startsWith('src/wasm/');
+
+export const readSources = (): readonly File[] =>
+  readProject(['src', 'jobs']).filter((file) => !isAssemblyScript(file));
 
 export const readTests = (): readonly File[] => readProject(['test']).filter(({ path }) => path.endsWith('.test.ts'));
 

@@ -2,7 +2,7 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import asc from 'assemblyscript/asc';
 
 const SOURCE = 'json-scanner.ts';
-const TARGET = new URL('../src/core/json-scanner-wasm.ts', import.meta.url);
+const TARGET = new URL('../core/json-scanner-wasm.ts', import.meta.url);
 const OPTIONS = [
   SOURCE,
   '-O3',
@@ -33,13 +33,13 @@ export async function compiledScanner(): Promise<string> {
     },
     listFiles: () => [],
   });
-  if (error !== null) throw new Error(`wasm/${SOURCE} does not compile:\n${stderr.toString()}`, { cause: error });
+  if (error !== null) throw new Error(`src/wasm/${SOURCE} does not compile:\n${stderr.toString()}`, { cause: error });
   const lines =
     Buffer.from(wasm)
       .toString('base64')
       .match(new RegExp(`.{1,${LINE}}`, 'g')) ?? [];
   return [
-    '// Made by `npm run wasm` from the sources in wasm/, in base64; a test compiles them again and compares. Not to be edited.',
+    '// Made by `npm run wasm` from the sources in src/wasm/, in base64; a test compiles them again and compares. Not to be edited.',
     'export const SCANNER_WASM = [',
     ...lines.map((line) => `  '${line}',`),
     "].join('');",
