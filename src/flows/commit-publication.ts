@@ -1,5 +1,5 @@
 import { type ChangeList, isEmpty } from '../core/changes.ts';
-import type { CommitResult } from '../core/ports/store.ts';
+import type { CommitResult, SealedManifest } from '../core/ports/store.ts';
 import type { DataKey } from '../core/ports/vault.ts';
 import type { PullState } from '../core/pull-state.ts';
 import type { Context } from './context.ts';
@@ -35,11 +35,14 @@ export async function commitPublication({
   const at = clock.now();
   const dirty = shelves.filter(({ dirty: changed }) => changed);
   const told = lists.filter((list) => !isEmpty(list));
+  const manifests: SealedManifest[] = [];
+  // One after the other: a manifest of 100,000 resources is some 10 MB of text, and all of them at once stood in memory together.
+  for (const { type, manifest } of dirty) manifests.push(await sealManifest({ codec, key, type, manifest }));
   return store.commitRecords({
     ...held.fence,
     packs: await packs.take({ all: true }),
     droppedPacks,
-    manifests: await Promise.all(dirty.map(({ type, manifest }) => sealManifest({ codec, key, type, manifest }))),
+    manifests,
     changes: told.map((list) => ({ at, sealed: sealChange({ key, at, list }) })),
     journal: { state: await sealPart({ codec, key, part: 'state', value: state }), page: null, ended },
   });

@@ -11,7 +11,7 @@ const SEED = 11;
 
 /** The whole thousand in a soak; a share of it, with fewer of the tokens that live for minutes, in an ordinary run. */
 const SOAK = process.env['PERENNIAL_SOAK'] === '1';
-const FLEET = SOAK ? 1_000 : 240;
+const FLEET = SOAK ? 1_000 : 100;
 const SHORT_LIVED_DAYS = SOAK ? 60 : 7;
 const LIMIT_MS = SOAK ? 3_600_000 : 120_000;
 

@@ -8,19 +8,12 @@ import { NO_POSTGRES, postgresForTests, temporaryFolder } from '../support/datab
 import { newKey } from '../support/processes.ts';
 import { type Bench, openBench } from '../support/pull/bench.ts';
 import { expectedOf } from '../support/pull/expected-page.ts';
-import { bundleOf, startFhirServer } from '../support/pull/fhir-server.ts';
-import { type Example, NO_SHARED_DATA, sharedData } from '../support/pull/shared-data.ts';
+import { startFhirServer } from '../support/pull/fhir-server.ts';
+import { NO_SHARED_DATA, pageOf, sharedData } from '../support/pull/shared-data.ts';
 
 const examples = sharedData();
 const postgres = await postgresForTests();
 const name = 'every FHIR example by others';
-
-/** A bundle is served as it is, a bare resource as the only entry of a page; its bytes are left alone. */
-function pageOf({ bytes }: Example): Uint8Array {
-  if (/^\uFEFF?\s*\{\s*"resourceType"\s*:\s*"Bundle"/.test(new TextDecoder().decode(bytes))) return bytes;
-  const [head = '', tail = ''] = bundleOf({ resources: ['|'] }).split('|');
-  return Buffer.concat([Buffer.from(head), bytes, Buffer.from(tail)]);
-}
 
 /** The patient of an example that has one Patient; whose the others are, nobody says. */
 function patientOf(records: ReadonlyMap<string, string>): string | null {

@@ -1,6 +1,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join, relative, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { bundleOf } from './fhir-server.ts';
 
 const FOLDER = fileURLToPath(new URL('../../../../shared/data/', import.meta.url));
 
@@ -21,4 +22,11 @@ export function sharedData(): readonly Example[] | null {
     .map((entry) => join(entry.parentPath, entry.name))
     .sort()
     .map((path) => ({ name: relative(FOLDER, path).split(sep).join('/'), bytes: readFileSync(path) }));
+}
+
+/** A bundle is served as it is, a bare resource as the only entry of a page; its bytes are left alone. */
+export function pageOf({ bytes }: Example): Uint8Array {
+  if (/^\uFEFF?\s*\{\s*"resourceType"\s*:\s*"Bundle"/.test(new TextDecoder().decode(bytes))) return bytes;
+  const [head = '', tail = ''] = bundleOf({ resources: ['|'] }).split('|');
+  return Buffer.concat([Buffer.from(head), bytes, Buffer.from(tail)]);
 }
