@@ -1,12 +1,11 @@
 import type { Instant } from '../../core/clock.ts';
-import { PerennialError } from '../../core/errors.ts';
 import { LIMITS } from '../../core/limits.ts';
 import type { CommitResult, Store } from '../../core/ports/store.ts';
 import { toTexts } from './columns.ts';
 import { appendEvent } from './events.ts';
 import { applyPatch, fencedBeforePurge, type Parts } from './fenced.ts';
 import type { Db } from './tables.ts';
-import { toTokenColumns } from './token-row.ts';
+import { replaceTokens } from './tokens.ts';
 
 /** The fingerprints of all requests that were accepted under an id. */
 export async function fingerprintsOf({
@@ -34,15 +33,7 @@ export function reauthorize({
 }): Promise<CommitResult> {
   const { authorizationId } = fence;
   return fencedBeforePurge({ session, fence }, async (tx, standing) => {
-    if (next.version !== expectedVersion + 1) throw new PerennialError('internal', { field: 'token version' });
-    const updated = await tx
-      .updateTable('tokens')
-      .set(toTokenColumns(next))
-      .where('authorization_id', '=', authorizationId)
-      .where('version', '=', expectedVersion)
-      .executeTakeFirst();
-    if (updated.numUpdatedRows === 0n) return 'superseded';
-    await tx.deleteFrom('intents').where('authorization_id', '=', authorizationId).execute();
+    if (!(await replaceTokens({ tx, authorizationId, expectedVersion, next }))) return 'superseded';
     const { current, earlier } = await fingerprintsOf({ db: tx, authorizationId });
     const kept = [...earlier, ...(current === null ? [] : [current])].slice(-LIMITS.earlierFingerprintsMax);
     await tx

@@ -75,6 +75,30 @@ async function openIntent({
   return 'committed';
 }
 
+/** Compare-and-set on the token version, which closes the open attempt too; false where another version stands there. */
+export async function replaceTokens({
+  tx,
+  authorizationId,
+  expectedVersion,
+  next,
+}: {
+  readonly tx: Parameters<typeof applyPatch>[0]['tx'];
+  readonly authorizationId: string;
+  readonly expectedVersion: number;
+  readonly next: Parameters<Store['commitTokens']>[0]['tokens'];
+}): Promise<boolean> {
+  if (next.version !== expectedVersion + 1) throw new PerennialError('internal', { field: 'token version' });
+  const updated = await tx
+    .updateTable('tokens')
+    .set(toTokenColumns(next))
+    .where('authorization_id', '=', authorizationId)
+    .where('version', '=', expectedVersion)
+    .executeTakeFirst();
+  if (updated.numUpdatedRows === 0n) return false;
+  await tx.deleteFrom('intents').where('authorization_id', '=', authorizationId).execute();
+  return true;
+}
+
 function commitTokens({
   parts: { session, now },
   value: { expectedVersion, tokens: next, patch, actor, ...fence },
@@ -84,15 +108,8 @@ function commitTokens({
 }): Promise<CommitResult> {
   const { authorizationId } = fence;
   return fencedBeforePurge({ session, fence }, async (tx, standing) => {
-    if (next.version !== expectedVersion + 1) throw new PerennialError('internal', { field: 'token version' });
-    const updated = await tx
-      .updateTable('tokens')
-      .set(toTokenColumns(next))
-      .where('authorization_id', '=', authorizationId)
-      .where('version', '=', expectedVersion)
-      .executeTakeFirst();
-    if (updated.numUpdatedRows === 0n) return wasThisOne({ tx, authorizationId, next });
-    await tx.deleteFrom('intents').where('authorization_id', '=', authorizationId).execute();
+    if (!(await replaceTokens({ tx, authorizationId, expectedVersion, next })))
+      return wasThisOne({ tx, authorizationId, next });
     await applyPatch({ tx, authorizationId, standing, patch, actor, now });
     return 'committed';
   });
