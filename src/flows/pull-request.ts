@@ -196,8 +196,9 @@ function isForeign(verdict: ReturnType<Ownership['judge']>): boolean {
   return verdict === 'foreign';
 }
 
-function count({ refused }: Reading, reason: string): void {
-  refused[reason] = (refused[reason] ?? 0) + 1;
+/** Counts entries that were not stored, by name of the reason. */
+export function count({ refused }: Reading, reason: string, times = 1): void {
+  refused[reason] = (refused[reason] ?? 0) + times;
 }
 
 /** An OperationOutcome among the entries is a remark, unless it says that something went wrong. */

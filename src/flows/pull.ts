@@ -8,7 +8,7 @@ import { createOwnership } from './ownership.ts';
 import type { Published } from './publish.ts';
 import { openJournal } from './pull-journal.ts';
 import { patientOf, urlOf } from './pull-plan.ts';
-import { type Ending, pullRequest, type Reading, type TokenGiver } from './pull-request.ts';
+import { count, type Ending, pullRequest, type Reading, type TokenGiver } from './pull-request.ts';
 import { openRecordWriter } from './record-writer.ts';
 import type { Work } from './work.ts';
 
@@ -141,9 +141,13 @@ async function conclude({
   const failed = endings.find((ending) => ending.kind === 'partial');
   if (superseded || failed?.code === 'cancelled') return reportOf({ reading, endings, running, published: NOTHING });
   const { own, foreign } = ownership.settle();
-  for (const entry of own) await writer.offer(entry);
-  if (foreign > 0) reading.refused['another_patient'] = (reading.refused['another_patient'] ?? 0) + foreign;
-  const faulty = foreign > 0;
+  let faulty = foreign > 0;
+  for (const entry of own) {
+    const offered = await writer.offer(entry);
+    if (offered === 'duplicate' || offered === 'conflicting_duplicate') count(reading, offered);
+    faulty ||= offered === 'conflicting_duplicate';
+  }
+  if (foreign > 0) count(reading, 'another_patient', foreign);
   const { resourceTypes } = reading.work.source;
   const askedTypes = running.plan.flatMap(({ type }) => (type === null ? resourceTypes : [type]));
   const endingsBy = endingsOf({ running, faulty });
@@ -180,8 +184,8 @@ function reportOf({
   readonly faulty?: boolean;
 }): PullReport {
   const failed = endings.find((ending) => ending.kind === 'partial');
-  const count = (result: TypeResult) => running.results.filter((one) => one === result).length;
-  const [done, turnedAway] = [count('complete'), count('refused')];
+  const ended = (result: TypeResult) => running.results.filter((one) => one === result).length;
+  const [done, turnedAway] = [ended('complete'), ended('refused')];
   const whole = !faulty && done > 0 && done + turnedAway === running.plan.length;
   const result: PullResult = whole ? 'complete' : done > 0 || writer.seen() > 0 ? 'partial' : 'failed';
   const refusedAll = failed === undefined && done === 0 && turnedAway > 0;

@@ -97,6 +97,15 @@ describe('an entry that is not stored', () => {
     expect(names).toEqual(['Patient/me']);
   });
 
+  test('that comes twice before its link, and says two things, makes the pull partial', async () => {
+    const linked = resource('Patient', 'me', { link: [{ other: { reference: 'Patient/you' }, type: 'seealso' }] });
+    const [one, other] = ['final', 'amended'].map((status) =>
+      resource('Observation', 'o1', { status, subject: { reference: 'Patient/you' } }),
+    );
+    const { report } = await pulled(bundleOf({ resources: [one ?? '', other ?? '', linked] }));
+    expect(report).toMatchObject({ result: 'partial', refused: { conflicting_duplicate: 1 } });
+  });
+
   test('belongs to a linked patient where the link comes after it', async () => {
     const link = resource('Patient', 'me', { link: [{ other: { reference: 'Patient/you' }, type: 'seealso' }] });
     const { report, names } = await pulled(bundleOf({ resources: [about('you', 'o1'), link] }));
