@@ -2,6 +2,7 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { Queue } from 'bullmq';
 import { Redis } from 'ioredis';
 import { type IntakeJob, type PublicJwk, sealRequest } from '../adapters/intake/seal.ts';
+import { handedCounterKey, jobsOfKey } from '../contract/queue-keys.ts';
 import type { AuthorizationRequest } from '../contract/wire.ts';
 import { type ErrorCode, PerennialError } from '../core/errors.ts';
 import { LIMITS } from '../core/limits.ts';
@@ -50,8 +51,9 @@ export function createQueueIntake({
 }): QueueIntake {
   const link = openLink({ redisUrl, queuePrefix });
   const add = async (name: 'accept' | 'cancel', data: IntakeJob) => {
-    const job = await link.use((queue) =>
+    const job = await link.use(async (queue, redis) =>
       queue.add(name, data, {
+        jobId: await notedJobId({ redis, queuePrefix, authorizationId: data.authorizationId }),
         attempts: 1,
         removeOnComplete: { age: LIMITS.keepCompletedAgeS, count: LIMITS.keepCompletedJobs },
         removeOnFail: { age: LIMITS.keepFailedAgeS },
@@ -74,7 +76,7 @@ export function createQueueIntake({
 }
 
 type Link = {
-  readonly use: <T>(work: (queue: Queue<IntakeJob>) => Promise<T>) => Promise<T>;
+  readonly use: <T>(work: (queue: Queue<IntakeJob>, redis: Redis) => Promise<T>) => Promise<T>;
   readonly close: () => Promise<void>;
 };
 
@@ -91,7 +93,7 @@ function openLink({ redisUrl, queuePrefix }: { readonly redisUrl: string; readon
         return await within(limits.callTimeoutMs, async () => {
           await readyOf(redis);
           queue ??= openQueue({ redis, queuePrefix });
-          return await work(queue);
+          return await work(queue, redis);
         });
       } catch (error) {
         // BullMQ remembers a failed start for ever; a new queue object on the same connection starts afresh.
@@ -104,6 +106,21 @@ function openLink({ redisUrl, queuePrefix }: { readonly redisUrl: string; readon
       redis.disconnect();
     },
   };
+}
+
+/** A job id of its own, noted under the authorization before there is such a job, so that a purge finds it however many others wait. */
+async function notedJobId({
+  redis,
+  queuePrefix,
+  authorizationId,
+}: {
+  readonly redis: Redis;
+  readonly queuePrefix: string;
+  readonly authorizationId: string;
+}): Promise<string> {
+  const jobId = `handed.${await redis.incr(handedCounterKey(queuePrefix))}`;
+  await redis.sadd(jobsOfKey({ prefix: queuePrefix, authorizationId }), `${QUEUE}:${jobId}`);
+  return jobId;
 }
 
 function connect(redisUrl: string): Redis {

@@ -10,8 +10,11 @@ import { PerennialError } from '../../core/errors.ts';
 import { LIMITS } from '../../core/limits.ts';
 import { QUEUES, type QueueName } from '../../core/ports/queue.ts';
 import { startEmbeddedQueueDatabase } from './embedded.ts';
+import { noted } from './noted.ts';
 import { assertRedisKeeps } from './redis-policy.ts';
-import { openRunsRemover, type RemoveRuns, removeRunsOnRedis } from './scheduler-runs.ts';
+import type { Payload, Trail } from './trail.ts';
+import { openPostgresTrail } from './trail-postgres.ts';
+import { openRedisTrail } from './trail-redis.ts';
 
 /** What we use of a BullMQ queue and worker; the same on every backend, where BullMQ's own types differ. */
 export type AnyQueue = Pick<
@@ -20,7 +23,6 @@ export type AnyQueue = Pick<
   | 'add'
   | 'getJob'
   | 'getJobs'
-  | 'getRanges'
   | 'getJobCounts'
   | 'upsertJobScheduler'
   | 'getJobScheduler'
@@ -33,9 +35,6 @@ export type AnyWorker = Pick<Worker<Payload, void>, 'close' | 'isRunning'> & {
   readonly on: (event: 'error', listener: (error: Error) => void) => unknown;
 };
 
-/** What is in a job: ids, a reason, and for intake a sealed request. Parsed by zod before use. */
-export type Payload = Readonly<Record<string, unknown>>;
-
 /** Where BullMQ lies: makes its queues and workers, and closes what it opened. */
 export type QueueBackend = {
   readonly kind: 'redis' | 'postgres' | 'embedded';
@@ -45,7 +44,7 @@ export type QueueBackend = {
     processor: Processor<Payload, void, string>,
     options: { readonly concurrency: number },
   ) => AnyWorker;
-  readonly removeRuns: RemoveRuns;
+  readonly trail: Trail;
   readonly close: () => Promise<void>;
 };
 
@@ -105,18 +104,24 @@ async function openRedis({ url, prefix }: { readonly url: string; readonly prefi
     commandTimeout: REDIS_COMMAND_TIMEOUT_MS,
   };
   const consumer = { url, maxRetriesPerRequest: null };
+  const trail = openRedisTrail({
+    url,
+    prefix,
+    connectTimeoutMs: REDIS_CONNECT_TIMEOUT_MS,
+    commandTimeoutMs: REDIS_COMMAND_TIMEOUT_MS,
+  });
   return {
     kind: 'redis',
     createQueue: (name) => new classes.Queue<Payload, void>(name, { connection: producer, prefix, ...QUEUE_SETTINGS }),
     createWorker: (name, processor, { concurrency }) =>
-      new classes.Worker<Payload, void>(name, processor, {
+      new classes.Worker<Payload, void>(name, noted({ queue: name, trail, processor }), {
         connection: consumer,
         prefix,
         concurrency,
         ...keepOf(name),
       }),
-    removeRuns: removeRunsOnRedis,
-    close: async () => {},
+    trail,
+    close: trail.close,
   };
 }
 
@@ -141,15 +146,15 @@ async function openPostgres({
     await embedded?.close();
     throw error;
   }
-  const runs = openRunsRemover({ connection: where, schema });
+  const trail = openPostgresTrail({ connection: where, schema });
   return {
     kind: place.kind,
     createQueue: (name) => new classes.Queue<Payload, void>(name, { connection, ...QUEUE_SETTINGS }),
     createWorker: (name, processor, { concurrency }) =>
       new classes.Worker<Payload, void>(name, processor, { connection, concurrency, ...polling, ...keepOf(name) }),
-    removeRuns: runs.removeRuns,
+    trail,
     close: async () => {
-      await runs.close();
+      await trail.close();
       await embedded?.close();
     },
   };

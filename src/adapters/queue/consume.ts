@@ -3,7 +3,8 @@ import { codeOf } from '../../core/errors.ts';
 import type { Clock } from '../../core/ports/clock.ts';
 import type { JobOutcome, QueueName } from '../../core/ports/queue.ts';
 import type { Log, Metrics } from '../../core/ports/telemetry.ts';
-import type { AnyWorker, Payload, QueueBackend } from './backend.ts';
+import type { AnyWorker, QueueBackend } from './backend.ts';
+import type { Payload } from './trail.ts';
 
 /** One queue's job: what to do with a payload. It answers with an outcome and does not throw for what it foresaw. */
 export type JobDefinition = {

@@ -1,16 +1,17 @@
 import { nextSlot, phaseOf } from '../../core/cadence.ts';
 import { PerennialError } from '../../core/errors.ts';
 import type { Clock } from '../../core/ports/clock.ts';
-import type { AuthorizationQueue, WorkQueue } from '../../core/ports/queue.ts';
+import type { WorkQueue } from '../../core/ports/queue.ts';
 import { QUEUES, type QueueName } from '../../core/ports/queue.ts';
 import type { Log } from '../../core/ports/telemetry.ts';
 import type { AnyQueue, QueueBackend } from './backend.ts';
+import { coalesced } from './coalesce.ts';
+import { jobIdOf, REPEATING } from './trail.ts';
 
-/** The queues that may hold jobs of an authorization. */
-const AUTHORIZATION_QUEUES = QUEUES.filter((name): name is AuthorizationQueue => name !== 'intake');
-const REPEATING: AuthorizationQueue = 'refresh-and-pull';
 /** Looks at a job that workers and other producers move at the same moment, before the queue itself is blamed. */
 const ADD_TRIES = 5;
+/** Authorizations that share one pass over the events: Redis answers nobody while it looks for them on a page. */
+const SWEPT_TOGETHER_MAX = 200;
 
 /** The queues of one process, opened. `queues` is for the dashboard and the gauges. */
 export type OpenWorkQueue = WorkQueue & {
@@ -35,6 +36,8 @@ export function createWorkQueue({
     if (queue === undefined) throw new PerennialError('internal', { field: 'queue' });
     return queue;
   };
+  const sweep = coalesced({ pass: backend.trail.sweep, idsMax: SWEPT_TOGETHER_MAX });
+  const traces = coalesced({ pass: backend.trail.traces, idsMax: SWEPT_TOGETHER_MAX });
   const slotOf = ({ authorizationId, periodMs }: { readonly authorizationId: string; readonly periodMs: number }) => {
     const every = Math.max(1, Math.round(clock.toWallMs(periodMs)));
     // BullMQ takes an offset of 0 for "none" and runs at once.
@@ -60,10 +63,10 @@ export function createWorkQueue({
       }),
     remove: (authorizationId) =>
       translated(async () => {
-        await queueOf(REPEATING).removeJobScheduler(authorizationId);
-        for (const name of AUTHORIZATION_QUEUES) await removeOwnJob({ queue: queueOf(name), authorizationId });
-        await backend.removeRuns({ queue: queueOf(REPEATING), authorizationId });
+        await backend.trail.removeJobs([authorizationId]);
       }),
+    sweep: (authorizationId) => translated(() => sweep(authorizationId, { jobs: 0, events: 0 })),
+    traces: (authorizationId) => translated(() => traces(authorizationId, 0)),
     ping: () => translated(async () => void (await queueOf(REPEATING).getJobCounts('active'))),
     close: async () => {
       await Promise.all([...queues.values()].map((queue) => queue.close()));
@@ -110,11 +113,6 @@ async function upsert({
   });
 }
 
-/** BullMQ takes no custom id that is a number. */
-function jobIdOf(authorizationId: string): string {
-  return `once.${authorizationId}`;
-}
-
 type NewJob = {
   readonly queue: AnyQueue;
   readonly authorizationId: string;
@@ -147,18 +145,6 @@ async function tryToAdd({ queue, authorizationId, delayWallMs, reason }: NewJob)
     { authorizationId, reason },
     { jobId, ...(delayWallMs > 0 ? { delay: delayWallMs } : {}) },
   );
-}
-
-/** The job that is doing the removing is locked: BullMQ removes it when it ends. */
-async function removeOwnJob({
-  queue,
-  authorizationId,
-}: {
-  readonly queue: AnyQueue;
-  readonly authorizationId: string;
-}): Promise<void> {
-  const job = await queue.getJob(jobIdOf(authorizationId));
-  await job?.remove().catch(() => {});
 }
 
 async function translated<T>(call: () => Promise<T>): Promise<T> {

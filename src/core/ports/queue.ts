@@ -7,6 +7,9 @@ export type QueueName = (typeof QUEUES)[number];
 /** The queues whose jobs name one authorization and nothing else. */
 export type AuthorizationQueue = Exclude<QueueName, 'intake'>;
 
+/** What the queues held of one authorization and gave up. */
+export type Swept = { readonly jobs: number; readonly events: number };
+
 /** Time and work distribution. Nothing in it is the truth: all of it can be made again from the store. */
 export type WorkQueue = {
   /**
@@ -26,8 +29,15 @@ export type WorkQueue = {
   }) => Promise<void>;
   /** Removes the repeating job only. */
   readonly unschedule: (authorizationId: string) => Promise<void>;
-  /** Removes all that names the authorization: repeating, waiting, delayed and finished jobs. */
+  /** Removes all jobs that name the authorization: repeating, waiting, delayed and finished ones. What tells of them (events) stays. */
   readonly remove: (authorizationId: string) => Promise<void>;
+  /**
+   * Removes everything in every queue that names the authorization: jobs in any state, its repeating job, and the events that tell of them. A job that a
+   * worker holds at this moment stays, and so a sweep is over only when {@link WorkQueue.traces} then finds nothing. Calls made at the same time share one pass.
+   */
+  readonly sweep: (authorizationId: string) => Promise<Swept>;
+  /** How many jobs, events and notes in the queues still name the authorization. */
+  readonly traces: (authorizationId: string) => Promise<number>;
   readonly ping: () => Promise<void>;
   readonly close: () => Promise<void>;
 };

@@ -30,6 +30,8 @@ export function queuePort({ model, clock }: { readonly model: QueueModel; readon
     remove: async (authorizationId) => {
       model.scheduled.delete(authorizationId);
     },
+    sweep: async (authorizationId) => ({ jobs: model.scheduled.delete(authorizationId) ? 1 : 0, events: 0 }),
+    traces: async (authorizationId) => (model.scheduled.has(authorizationId) ? 1 : 0),
     ping: async () => undefined,
     close: async () => undefined,
   };

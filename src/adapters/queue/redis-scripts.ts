@@ -1,0 +1,91 @@
+/** Notes a job under its authorization and forgets the noted ones that are gone. KEYS: the set. ARGV: prefix, `<queue>:<job id>`. */
+export const NOTE_SCRIPT = `
+for _, member in ipairs(redis.call('SMEMBERS', KEYS[1])) do
+  if redis.call('EXISTS', ARGV[1] .. ':' .. member) == 0 then redis.call('SREM', KEYS[1], member) end
+end
+redis.call('SADD', KEYS[1], ARGV[2])
+`;
+
+/**
+ * The jobs of one authorization, removed (or, where ARGV[2] is not 'remove', counted): BullMQ's own removal, state by state, in one step and without the
+ * event that would name them again. A locked one stays. KEYS: its set of noted jobs. ARGV: prefix, what to do, the repeating queue, the authorization's id,
+ * then jobs as '<queue>:<job id>'. Answers { jobs, locked ones }.
+ */
+export const JOBS_SCRIPT = `
+local prefix, remove, repeating, id = ARGV[1] .. ':', ARGV[2] == 'remove', ARGV[1] .. ':' .. ARGV[3] .. ':', ARGV[4]
+local found, locked, seen = 0, 0, {}
+
+local function unlist(base, jobId)
+  for _, state in ipairs({ 'completed', 'failed', 'delayed', 'prioritized', 'waiting-children' }) do
+    if redis.call('ZREM', base .. state, jobId) == 1 then return end
+  end
+  for _, state in ipairs({ 'wait', 'paused', 'active' }) do
+    if redis.call('LREM', base .. state, 0, jobId) > 0 then return end
+  end
+end
+
+local function drop(member)
+  if seen[member] then return end
+  seen[member] = true
+  local queue, jobId = string.match(member, '^([^:]+):(.+)$')
+  local base = prefix .. queue .. ':'
+  local key = base .. jobId
+  if redis.call('EXISTS', key) == 0 then
+    if remove then redis.call('SREM', KEYS[1], member) end
+    return
+  end
+  if redis.call('EXISTS', key .. ':lock') == 1 then
+    locked = locked + 1
+    return
+  end
+  found = found + 1
+  if not remove then return end
+  unlist(base, jobId)
+  redis.call('SREM', base .. 'stalled', jobId)
+  redis.call('DEL', key, key .. ':logs', key .. ':dependencies', key .. ':processed', key .. ':failed', key .. ':unsuccessful')
+  redis.call('SREM', KEYS[1], member)
+end
+
+local pending = redis.call('ZSCORE', repeating .. 'repeat', id)
+if pending then drop(ARGV[3] .. ':repeat:' .. id .. ':' .. pending) end
+for _, member in ipairs(redis.call('SMEMBERS', KEYS[1])) do drop(member) end
+for i = 5, #ARGV do drop(ARGV[i]) end
+if pending or redis.call('EXISTS', repeating .. 'repeat:' .. id) == 1 then
+  found = found + 1
+  if remove then
+    redis.call('ZREM', repeating .. 'repeat', id)
+    redis.call('DEL', repeating .. 'repeat:' .. id)
+  end
+end
+if not remove and redis.call('EXISTS', KEYS[1]) == 1 then found = found + 1 end
+return { found, locked }
+`;
+
+/**
+ * How many events of one queue tell of certain jobs. With ARGV[1] 'remove' the whole stream goes when any does: XDEL leaves an entry's bytes in the stream's node,
+ * and so in every RDB and AOF that is written later (seen on 7.0), and writing the rest again costs the AOF 100 kB each time. Nobody needs an old event: they tell
+ * of moments, and the store is the truth. KEYS: the stream. ARGV: what to do, entries on a page, then job ids, or `repeat:<id>:` for all runs of a repeating job.
+ * Answers job ids and counts in turn.
+ */
+export const EVENTS_SCRIPT = `
+local wanted, counts, answer, from = {}, {}, {}, '-'
+for i = 3, #ARGV do wanted[ARGV[i]] = true end
+repeat
+  local entries = redis.call('XRANGE', KEYS[1], from, '+', 'COUNT', ARGV[2])
+  for _, entry in ipairs(entries) do
+    for i = 1, #entry[2], 2 do
+      local jobId = entry[2][i] == 'jobId' and entry[2][i + 1]
+      if jobId and (wanted[jobId] or wanted[string.match(jobId, '^(repeat:.+:)%d+$') or '']) then
+        counts[jobId] = (counts[jobId] or 0) + 1
+      end
+    end
+    from = '(' .. entry[1]
+  end
+until #entries == 0
+for jobId, count in pairs(counts) do
+  answer[#answer + 1] = jobId
+  answer[#answer + 1] = count
+end
+if #answer > 0 and ARGV[1] == 'remove' then redis.call('DEL', KEYS[1]) end
+return answer
+`;
