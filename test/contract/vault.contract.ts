@@ -4,6 +4,8 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createKeyring } from '../../src/adapters/vault/keyring.ts';
 import type { Vault } from '../../src/core/ports/vault.ts';
 import { Secret } from '../../src/core/secret.ts';
+import { racesContract } from './vault/races.ts';
+import { rotationContract } from './vault/rotation.ts';
 import { BINDING, keyringOf, markOf, newId, newKek, PLAIN, type VaultPlace } from './vault/samples.ts';
 import { sealsContract } from './vault/seals.ts';
 
@@ -26,6 +28,8 @@ export function vaultContract(name: string, makePlace: () => Promise<VaultPlace>
     });
     sealsContract(() => use().vault);
     keysContract(use, kek);
+    rotationContract(makePlace);
+    racesContract(makePlace);
   });
 }
 

@@ -1,15 +1,17 @@
 import { execFile } from 'node:child_process';
-import { createHash, createPrivateKey, createPublicKey, diffieHellman, generateKeyPairSync } from 'node:crypto';
+import { createPrivateKey, createPublicKey, diffieHellman, generateKeyPairSync } from 'node:crypto';
 import { readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { openFileVault } from '../../src/adapters/vault/file.ts';
+import { openFileKeyStore, openFileVault } from '../../src/adapters/vault/file.ts';
 import { deriveIntakeKeys } from '../../src/adapters/vault/intake-keys.ts';
+import { encodeRecord, lastRecord } from '../../src/adapters/vault/key-file.ts';
 import { createKeyring } from '../../src/adapters/vault/keyring.ts';
-import { openPostgresVault } from '../../src/adapters/vault/postgres.ts';
+import { openPostgresKeyStore, openPostgresVault } from '../../src/adapters/vault/postgres.ts';
 import { Secret } from '../../src/core/secret.ts';
 import { NO_POSTGRES, postgresForTests, type TestPostgres, temporaryFolder } from '../support/databases.ts';
+import { fileOf } from './vault/key-files.ts';
 import { keyringOf, newKek, type VaultPlace } from './vault/samples.ts';
 import { vaultContract } from './vault.contract.ts';
 
@@ -141,18 +143,17 @@ describe('intake keys', () => {
   });
 });
 
-function fileOf(directory: string, authorizationId: string): string {
-  const name = createHash('sha256').update(authorizationId).digest('hex');
-  return join(directory, name.slice(0, 2), `${name}.key`);
-}
-
 async function filePlace(): Promise<VaultPlace> {
   const folder = await temporaryFolder();
   const directory = join(folder.path, 'keys');
   return {
     open: (keyring) => openFileVault({ directory, keyring }),
-    readWrapped: (id) => readFile(fileOf(directory, id)).catch(() => null),
-    writeWrapped: (id, wrapped) => writeFile(fileOf(directory, id), wrapped),
+    openKeys: () => openFileKeyStore(directory),
+    readWrapped: async (id) => {
+      const bytes = await readFile(fileOf(directory, id)).catch(() => null);
+      return bytes === null ? null : (lastRecord(bytes)?.wrapped ?? null);
+    },
+    writeWrapped: (id, wrapped) => writeFile(fileOf(directory, id), encodeRecord({ authorizationId: id, wrapped })),
     close: folder.remove,
   };
 }
@@ -161,6 +162,7 @@ async function postgresPlace({ createDatabase }: TestPostgres): Promise<VaultPla
   const { databaseUrl, sql, drop } = await createDatabase();
   return {
     open: (keyring) => openPostgresVault({ databaseUrl, keyring, poolSize: 4 }),
+    openKeys: () => openPostgresKeyStore({ databaseUrl, poolSize: 4 }),
     readWrapped: async (id) => {
       const [row] = await sql('select wrapped from perennial_keys.data_keys where authorization_id = $1', [id]);
       return row?.['wrapped'] instanceof Uint8Array ? row['wrapped'] : null;

@@ -1,18 +1,24 @@
 import { createHash, randomBytes } from 'node:crypto';
-import { access, constants, link, mkdir, open, readdir, readFile, stat, unlink } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
-import { PerennialError } from '../../core/errors.ts';
+import { access, constants, link, readdir, readFile, stat, unlink } from 'node:fs/promises';
+import { join } from 'node:path';
 import type { Vault } from '../../core/ports/vault.ts';
+import { hasCode, makeFolder, shred, syncFolder, translated, unlessMissing, writeNew } from './disk.ts';
+import { fileAnchors } from './file-anchors.ts';
+import { encodeRecord, formerWrap, lastRecord } from './key-file.ts';
+import type { KeptKey, KeyStore } from './key-store.ts';
 import type { Keyring } from './keyring.ts';
-import { createVault, type KeyStore } from './vault.ts';
+import { replaceIn } from './replace-in-file.ts';
+import { createVault } from './vault.ts';
 
 /** Where the files of one authorization lie: 256 folders, and a hash as name, so that no id can lead out of them. */
 type Place = { readonly folder: string; readonly name: string; readonly file: string };
 
-/**
- * A vault of one file per authorization. The directory has to be on a file system with hard links, and apart from the database's backups.
- * @throws PerennialError `internal` when the directory cannot be made or written.
- */
+const FOLDER = /^[0-9a-f]{2}$/;
+const KEY_FILE = /^[0-9a-f]{64}\.key$/;
+/** Looks at a file without a whole record: somebody may be erasing it at this moment, and then it is gone at the next. */
+const LOOKS_MAX = 3;
+
+/** A vault of files. @throws PerennialError as {@link openFileKeyStore} */
 export async function openFileVault({
   directory,
   keyring,
@@ -20,13 +26,17 @@ export async function openFileVault({
   readonly directory: string;
   readonly keyring: Keyring;
 }): Promise<Vault> {
+  return createVault({ keyring, keys: await openFileKeyStore(directory) });
+}
+
+/**
+ * One file per authorization. The directory has to be on a file system with hard links, and apart from the database's backups.
+ * @throws PerennialError `internal` when the directory cannot be made or written.
+ */
+export async function openFileKeyStore(directory: string): Promise<KeyStore> {
   const ping = () => translated(() => access(directory, constants.R_OK | constants.W_OK | constants.X_OK));
   await translated(() => makeFolder(directory));
   await ping();
-  return createVault({ keyring, keys: fileKeyStore({ directory, ping }) });
-}
-
-function fileKeyStore({ directory, ping }: { readonly directory: string; readonly ping: Vault['ping'] }): KeyStore {
   const placeOf = (authorizationId: string): Place => {
     const name = createHash('sha256').update(authorizationId, 'utf8').digest('hex');
     const folder = join(directory, name.slice(0, 2));
@@ -34,27 +44,32 @@ function fileKeyStore({ directory, ping }: { readonly directory: string; readonl
   };
   return {
     ping,
+    ...fileAnchors(directory),
     close: async () => undefined,
-    keep: ({ authorizationId, wrapped }) => translated(() => keep({ place: placeOf(authorizationId), wrapped })),
-    find: (authorizationId) => translated(() => unlessMissing(readFile(placeOf(authorizationId).file))),
+    keep: (key) => translated(() => keep({ place: placeOf(key.authorizationId), record: encodeRecord(key) })),
+    find: (authorizationId) => translated(() => find({ file: placeOf(authorizationId).file, authorizationId })),
     has: (authorizationId) =>
       translated(async () => (await unlessMissing(stat(placeOf(authorizationId).file))) !== null),
+    list: (page) => translated(() => list({ directory, ...page })),
+    replace: (value) => translated(() => replaceIn({ file: placeOf(value.authorizationId).file, ...value })),
     destroy: (authorizationId) => translated(() => destroy(placeOf(authorizationId))),
+    // A file that was shredded holds no place.
+    reclaim: async () => undefined,
   };
 }
 
 /** A finished draft is linked to its name: the link fails when the name is taken, and nobody ever reads half a key. */
 async function keep({
   place: { folder, name, file },
-  wrapped,
+  record,
 }: {
   readonly place: Place;
-  readonly wrapped: Uint8Array;
+  readonly record: Uint8Array;
 }): Promise<void> {
   await makeFolder(folder);
   const draft = join(folder, `${name}.${randomBytes(8).toString('hex')}.draft`);
   try {
-    await write({ file: draft, flags: 'wx', bytes: wrapped });
+    await writeNew({ file: draft, bytes: record });
     await link(draft, file).catch((error: unknown) => {
       if (!hasCode(error, 'EEXIST')) throw error;
     });
@@ -64,69 +79,75 @@ async function keep({
   await syncFolder(folder);
 }
 
-/** Overwrites before it unlinks, drafts that a crash left behind included, and returns when the disk has both. */
-async function destroy({ folder, name }: Place): Promise<void> {
-  for (const entry of (await unlessMissing(readdir(folder))) ?? []) {
-    if (!entry.startsWith(`${name}.`)) continue;
-    const file = join(folder, entry);
-    const known = await unlessMissing(stat(file));
-    if (known === null) continue;
-    await unlessMissing(write({ file, flags: 'r+', bytes: randomBytes(known.size) }));
-    await unlessMissing(unlink(file));
-  }
-  await unlessMissing(syncFolder(folder));
-}
-
-async function write({
+async function find({
   file,
-  flags,
-  bytes,
+  authorizationId,
 }: {
   readonly file: string;
-  readonly flags: 'wx' | 'r+';
-  readonly bytes: Uint8Array;
-}): Promise<void> {
-  const handle = await open(file, flags, 0o600);
-  try {
-    await handle.writeFile(bytes);
-    await handle.sync();
-  } finally {
-    await handle.close();
+  readonly authorizationId: string;
+}): Promise<Uint8Array | null> {
+  let bytes: Buffer | null = null;
+  for (let looks = 1; looks <= LOOKS_MAX; looks += 1) {
+    bytes = await unlessMissing(readFile(file));
+    if (bytes === null) return null;
+    const record = lastRecord(bytes);
+    if (record !== null) return record.wrapped;
+    const former = formerWrap(bytes);
+    if (former === null) continue;
+    // Written anew with its owner's name, without which a rotation could not open it.
+    await replaceIn({ file, authorizationId, expected: former, wrapped: former });
+    return former;
   }
+  // No key: whoever unwraps it is told so.
+  return bytes;
 }
 
-/** Makes a folder for this user only; its entry is on the disk when this resolves. */
-async function makeFolder(folder: string): Promise<void> {
-  const made = await mkdir(folder, { recursive: true, mode: 0o700 });
-  if (made !== undefined) await syncFolder(dirname(made));
-}
-
-async function syncFolder(folder: string): Promise<void> {
-  const handle = await open(folder, 'r');
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
+/** In the order of the file names. Entries that vanish meanwhile are left out. */
+async function list({
+  directory,
+  after,
+  limit,
+}: {
+  readonly directory: string;
+  readonly after: string | null;
+  readonly limit: number;
+}): ReturnType<KeyStore['list']> {
+  const kept: KeptKey[] = [];
+  for (const folder of await namesIn({ folder: directory, pattern: FOLDER })) {
+    if (after !== null && folder < after.slice(0, 2)) continue;
+    for (const name of await namesIn({ folder: join(directory, folder), pattern: KEY_FILE })) {
+      if (after !== null && name <= after) continue;
+      const key = await keptIn(join(directory, folder, name));
+      if (key !== null) kept.push(key);
+      if (kept.length >= limit) return { kept, next: name };
+    }
   }
+  return { kept, next: null };
 }
 
-async function unlessMissing<T>(action: Promise<T>): Promise<T | null> {
-  try {
-    return await action;
-  } catch (error) {
-    if (hasCode(error, 'ENOENT')) return null;
-    throw error;
+async function namesIn({
+  folder,
+  pattern,
+}: {
+  readonly folder: string;
+  readonly pattern: RegExp;
+}): Promise<readonly string[]> {
+  const names = (await unlessMissing(readdir(folder))) ?? [];
+  return names.filter((name) => pattern.test(name)).sort();
+}
+
+async function keptIn(file: string): Promise<KeptKey | null> {
+  const bytes = await unlessMissing(readFile(file));
+  if (bytes === null) return null;
+  const record = lastRecord(bytes);
+  if (record !== null) return record;
+  return { authorizationId: null, wrapped: formerWrap(bytes) ?? bytes, unfinished: false };
+}
+
+/** Drafts that a crash left behind go too; returns when the disk has it all. */
+async function destroy({ folder, name }: Place): Promise<void> {
+  for (const entry of (await unlessMissing(readdir(folder))) ?? []) {
+    if (entry.startsWith(`${name}.`)) await shred(join(folder, entry));
   }
-}
-
-function hasCode(error: unknown, code: string): boolean {
-  return error instanceof Error && 'code' in error && error.code === code;
-}
-
-async function translated<T>(work: () => Promise<T>): Promise<T> {
-  try {
-    return await work();
-  } catch (error) {
-    throw error instanceof PerennialError ? error : new PerennialError('internal', { field: 'key store' });
-  }
+  await unlessMissing(syncFolder(folder));
 }

@@ -10,6 +10,11 @@ const KEY_ID = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
 
 /** The key-encryption keys. They wrap data keys and make other keys by derivation; they themselves never leave. */
 export type Keyring = {
+  /** The key that wraps. */
+  readonly currentId: string;
+  readonly holds: (keyId: string) => boolean;
+  /** The name of the key that made a wrap, as it says itself; null when it is none. */
+  readonly keyIdOf: (wrapped: Uint8Array) => string | null;
   /** Under the current key: version byte, length and name of the key, nonce, ciphertext, tag. */
   readonly wrap: (value: { readonly authorizationId: string; readonly dataKey: Uint8Array }) => Uint8Array;
   /** @throws PerennialError `unseal_failed` when the key it names is not ours, or the owner or a byte differs. */
@@ -31,13 +36,19 @@ export function createKeyring(keys: readonly { readonly id: string; readonly key
   const byId = new Map(parsed.map(({ id, key }) => [id, key]));
   if (byId.size !== parsed.length) throw invalid('names a key twice');
   return {
+    currentId: current.id,
+    holds: (keyId) => byId.has(keyId),
+    keyIdOf: (wrapped) => {
+      const keyId = split(wrapped)?.keyId;
+      return keyId !== undefined && KEY_ID.test(keyId) ? keyId : null;
+    },
     wrap: ({ authorizationId, dataKey }) =>
       encrypt({ key: current.key, header: headerOf(current.id), aad: ownerOf(authorizationId), bytes: dataKey }),
     unwrap: ({ authorizationId, wrapped }) => {
-      const { keyId, sealed } = split(wrapped);
-      const key = byId.get(keyId);
-      if (key === undefined) throw new PerennialError('unseal_failed');
-      return decrypt({ key, aad: ownerOf(authorizationId), sealed });
+      const parts = split(wrapped);
+      const key = parts === null ? undefined : byId.get(parts.keyId);
+      if (parts === null || key === undefined) throw new PerennialError('unseal_failed');
+      return decrypt({ key, aad: ownerOf(authorizationId), sealed: parts.sealed });
     },
     derive: (info) =>
       parsed.map(({ id, key }) => ({ keyId: id, bytes: Buffer.from(hkdfSync('sha256', key, '', info, KEY_BYTES)) })),
@@ -66,9 +77,9 @@ function headerOf(keyId: string): Uint8Array {
   return Buffer.concat([Uint8Array.of(VERSION, name.byteLength), name]);
 }
 
-function split(wrapped: Uint8Array): { readonly keyId: string; readonly sealed: Uint8Array } {
+function split(wrapped: Uint8Array): { readonly keyId: string; readonly sealed: Uint8Array } | null {
   const [version, length] = wrapped;
-  if (version !== VERSION || length === undefined) throw new PerennialError('unseal_failed');
+  if (version !== VERSION || length === undefined) return null;
   const keyId = Buffer.from(wrapped.subarray(2, 2 + length)).toString('utf8');
   return { keyId, sealed: wrapped.subarray(2 + length) };
 }

@@ -1,6 +1,6 @@
 import { UNITS } from '../../core/limits.ts';
 
-const { SECOND_MS } = UNITS;
+const { SECOND_MS, MINUTE_MS } = UNITS;
 
 /** What bounds the waits on the key database: every statement of it touches one small row. */
 export const limits = {
@@ -11,4 +11,6 @@ export const limits = {
   /** A frozen process must not keep a key's row locked. */
   idleInTransactionMs: 5 * SECOND_MS,
   idleConnectionMs: 30 * SECOND_MS,
+  /** The one statement that reads the whole table: a million keys are some 200 MB. */
+  vacuumTimeoutMs: 5 * MINUTE_MS,
 } as const;

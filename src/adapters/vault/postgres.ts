@@ -1,12 +1,14 @@
 import { randomBytes } from 'node:crypto';
-import { Pool, type PoolClient } from 'pg';
+import { Client, Pool, type PoolClient } from 'pg';
 import { z } from 'zod';
 import { PerennialError } from '../../core/errors.ts';
 import type { Vault } from '../../core/ports/vault.ts';
+import type { KeyStore } from './key-store.ts';
 import type { Keyring } from './keyring.ts';
 import { limits } from './limits.ts';
+import { ANCHORS_SET_UP, postgresAnchors } from './postgres-anchors.ts';
 import { failureOf } from './postgres-failures.ts';
-import { createVault, type KeyStore } from './vault.ts';
+import { createVault } from './vault.ts';
 
 /** Any number that nobody else locks in this database; it lets in one maker of the table at a time. */
 const LOCK_ID = 7_305_112_911_412;
@@ -14,23 +16,28 @@ const LOCK_ID = 7_305_112_911_412;
 const SET_UP = `
   select pg_advisory_xact_lock(${LOCK_ID});
   create schema if not exists perennial_keys;
-  create table if not exists perennial_keys.data_keys (authorization_id text primary key, wrapped bytea not null);`;
+  create table if not exists perennial_keys.data_keys (authorization_id text primary key, wrapped bytea not null);
+  ${ANCHORS_SET_UP}`;
 
 const rowSchema = z.object({ wrapped: z.instanceof(Uint8Array) });
+const keptSchema = rowSchema.extend({ authorization_id: z.string() });
+
+const LIST = `
+  select authorization_id, wrapped from perennial_keys.data_keys
+   where $1::text is null or authorization_id > $1 order by authorization_id limit $2`;
+
+type Place = { readonly databaseUrl: string; readonly poolSize: number };
+
+/** A vault in a database. @throws PerennialError as {@link openPostgresKeyStore} */
+export async function openPostgresVault({ keyring, ...place }: Place & { readonly keyring: Keyring }): Promise<Vault> {
+  return createVault({ keyring, keys: await openPostgresKeyStore(place) });
+}
 
 /**
- * A vault in a small database of its own, kept and backed up apart from the store's.
+ * One row per authorization in a small database of its own, kept and backed up apart from the store's.
  * @throws PerennialError `database_unreachable`
  */
-export async function openPostgresVault({
-  databaseUrl,
-  keyring,
-  poolSize,
-}: {
-  readonly databaseUrl: string;
-  readonly keyring: Keyring;
-  readonly poolSize: number;
-}): Promise<Vault> {
+export async function openPostgresKeyStore({ databaseUrl, poolSize }: Place): Promise<KeyStore> {
   const pool = openPool({ databaseUrl, poolSize });
   try {
     // Statements sent as one text are one transaction.
@@ -39,10 +46,10 @@ export async function openPostgresVault({
     await pool.end();
     throw failureOf(error);
   }
-  return createVault({ keyring, keys: postgresKeyStore(pool) });
+  return keyStoreOn({ pool, databaseUrl });
 }
 
-function openPool({ databaseUrl, poolSize }: { readonly databaseUrl: string; readonly poolSize: number }): Pool {
+function openPool({ databaseUrl, poolSize }: Place): Pool {
   const pool = new Pool({
     connectionString: databaseUrl,
     application_name: 'perennial-keys',
@@ -62,7 +69,7 @@ function openPool({ databaseUrl, poolSize }: { readonly databaseUrl: string; rea
 
 function ignore(): void {}
 
-function postgresKeyStore(pool: Pool): KeyStore {
+function keyStoreOn({ pool, databaseUrl }: { readonly pool: Pool; readonly databaseUrl: string }): KeyStore {
   const query = (statement: string, values: readonly unknown[]) =>
     translated(async () => (await pool.query<Record<string, unknown>>(statement, [...values])).rows);
   return {
@@ -82,7 +89,18 @@ function postgresKeyStore(pool: Pool): KeyStore {
       const rows = await query('select 1 from perennial_keys.data_keys where authorization_id = $1', [authorizationId]);
       return rows.length === 1;
     },
-    destroy: (authorizationId) => translated(() => destroy({ pool, authorizationId })),
+    list: async ({ after, limit }) => {
+      const rows = await query(LIST, [after, limit]);
+      const kept = rows.map((row) => {
+        const { authorization_id: authorizationId, wrapped } = keptSchema.parse(row);
+        return { authorizationId, wrapped, unfinished: false };
+      });
+      return { kept, next: kept.length < limit ? null : (kept.at(-1)?.authorizationId ?? null) };
+    },
+    replace: (value) => translated(() => durably(pool, (client) => replaceWith({ client, ...value }))),
+    destroy: (authorizationId) => translated(() => durably(pool, (client) => destroyWith({ client, authorizationId }))),
+    reclaim: () => translated(() => vacuum(databaseUrl)),
+    ...postgresAnchors(query),
     ping: async () => {
       await query('select 1', []);
     },
@@ -90,18 +108,17 @@ function postgresKeyStore(pool: Pool): KeyStore {
   };
 }
 
-async function destroy({
-  pool,
-  authorizationId,
-}: {
-  readonly pool: Pool;
-  readonly authorizationId: string;
-}): Promise<void> {
+/** One transaction that is on the disk when this resolves: a server that answers before its disk does would let a crash bring a key, or a former wrap of it, back. */
+async function durably<T>(pool: Pool, work: (client: PoolClient) => Promise<T>): Promise<T> {
   const client = await pool.connect();
   let broken = true;
   try {
-    await destroyWith({ client, authorizationId });
+    await client.query('begin');
+    await client.query('set local synchronous_commit = on');
+    const result = await work(client);
+    await client.query('commit');
     broken = false;
+    return result;
   } finally {
     // Closing the connection rolls back what it left open.
     client.release(broken);
@@ -115,22 +132,53 @@ async function destroyWith({
   readonly client: PoolClient;
   readonly authorizationId: string;
 }): Promise<void> {
-  await client.query('begin');
-  // A server that answers before its disk does would let a crash bring the key back.
-  await client.query('set local synchronous_commit = on');
   const row = await client.query<Record<string, unknown>>(
     'select wrapped from perennial_keys.data_keys where authorization_id = $1 for update',
     [authorizationId],
   );
-  if (row.rows[0] !== undefined) {
-    const noise = randomBytes(rowSchema.parse(row.rows[0]).wrapped.byteLength);
-    await client.query('update perennial_keys.data_keys set wrapped = $2 where authorization_id = $1', [
-      authorizationId,
-      noise,
-    ]);
-    await client.query('delete from perennial_keys.data_keys where authorization_id = $1', [authorizationId]);
+  if (row.rows[0] === undefined) return;
+  const noise = randomBytes(rowSchema.parse(row.rows[0]).wrapped.byteLength);
+  await client.query('update perennial_keys.data_keys set wrapped = $2 where authorization_id = $1', [
+    authorizationId,
+    noise,
+  ]);
+  await client.query('delete from perennial_keys.data_keys where authorization_id = $1', [authorizationId]);
+}
+
+/** An update finds what is there and makes nothing: a row that another transaction deletes meanwhile is waited for and then not there. */
+async function replaceWith({
+  client,
+  authorizationId,
+  expected,
+  wrapped,
+}: Parameters<KeyStore['replace']>[0] & { readonly client: PoolClient }): ReturnType<KeyStore['replace']> {
+  const { rowCount } = await client.query(
+    'update perennial_keys.data_keys set wrapped = $3 where authorization_id = $1 and wrapped = $2',
+    [authorizationId, expected, wrapped],
+  );
+  if (rowCount === 1) return 'replaced';
+  const left = await client.query('select 1 from perennial_keys.data_keys where authorization_id = $1', [
+    authorizationId,
+  ]);
+  return left.rowCount === 0 ? 'gone' : 'changed';
+}
+
+/** On a connection of its own, because it may take longer than the others may. */
+async function vacuum(databaseUrl: string): Promise<void> {
+  const client = new Client({
+    connectionString: databaseUrl,
+    application_name: 'perennial-keys',
+    connectionTimeoutMillis: limits.connectTimeoutMs,
+    statement_timeout: limits.vacuumTimeoutMs,
+    query_timeout: limits.vacuumTimeoutMs,
+  });
+  client.on('error', ignore);
+  try {
+    await client.connect();
+    await client.query('vacuum perennial_keys.data_keys');
+  } finally {
+    await client.end();
   }
-  await client.query('commit');
 }
 
 async function translated<T>(work: () => Promise<T>): Promise<T> {

@@ -2,14 +2,9 @@ import { randomBytes } from 'node:crypto';
 import { PerennialError } from '../../core/errors.ts';
 import type { DataKey, Vault } from '../../core/ports/vault.ts';
 import { createDataKey, DATA_KEY_BYTES } from './data-key.ts';
+import type { KeyStore } from './key-store.ts';
 import type { Keyring } from './keyring.ts';
-
-/** Where wrapped data keys are kept: the part of a vault that differs. */
-export type KeyStore = Pick<Vault, 'destroy' | 'has' | 'ping' | 'close'> & {
-  /** Keeps `wrapped` unless there is one already; durable when it resolves. */
-  readonly keep: (value: { readonly authorizationId: string; readonly wrapped: Uint8Array }) => Promise<void>;
-  readonly find: (authorizationId: string) => Promise<Uint8Array | null>;
-};
+import { createRotation } from './rotation.ts';
 
 /** The Vault port over a key store. Nothing is cached: a destroyed key is gone with its row or file. */
 export function createVault({ keys, keyring }: { readonly keys: KeyStore; readonly keyring: Keyring }): Vault {
@@ -30,6 +25,10 @@ export function createVault({ keys, keyring }: { readonly keys: KeyStore; readon
     open,
     destroy: keys.destroy,
     has: keys.has,
+    ...createRotation({ keys, keyring }),
+    reclaim: keys.reclaim,
+    anchors: keys.anchors,
+    anchor: keys.anchor,
     ping: keys.ping,
     close: keys.close,
   };

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import type { KeyStore } from '../../../src/adapters/vault/key-store.ts';
 import { createKeyring, type Keyring } from '../../../src/adapters/vault/keyring.ts';
 import type { DataKey, SealPurpose, Vault } from '../../../src/core/ports/vault.ts';
 import { Secret } from '../../../src/core/secret.ts';
@@ -6,6 +7,8 @@ import { Secret } from '../../../src/core/secret.ts';
 /** One place where keys are kept, which any number of vaults can open, and the way around them into it. */
 export type VaultPlace = {
   readonly open: (keyring: Keyring) => Promise<Vault>;
+  /** What lies under such a vault. */
+  readonly openKeys: () => Promise<KeyStore>;
   readonly readWrapped: (authorizationId: string) => Promise<Uint8Array | null>;
   readonly writeWrapped: (authorizationId: string, wrapped: Uint8Array) => Promise<void>;
   readonly close: () => Promise<void>;
