@@ -4,11 +4,15 @@ import { Queue, Worker } from 'bullmq';
 import { Redis } from 'ioredis';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createIntakeKey, createOpener, intakeJobSchema } from '../../src/adapters/intake/seal.ts';
+import { openQueueBackend } from '../../src/adapters/queue/backend.ts';
+import { createWorkQueue } from '../../src/adapters/queue/work-queue.ts';
+import { createClock } from '../../src/adapters/system/clock.ts';
 import { createClient } from '../../src/client.ts';
 import { CANARIES, requestOf } from '../support/fake-service.ts';
 import { dropPrefix, findRedis, randomPrefix, sayWhenRedisIsMissing } from '../support/real-redis.ts';
 import { KEY, startWeb } from '../support/web.ts';
 
+const silent = { info: () => {}, warn: () => {}, error: () => {} };
 const key = await createIntakeKey();
 const open = createOpener({ privateJwks: [{ kid: key.kid, jwk: key.privateJwk }] });
 
@@ -131,6 +135,26 @@ describe.runIf(redis.answers)('through a real Redis', () => {
     expect((await both.enqueue(requestOf('q-2'))).via).toBe('queue');
     await both.close();
     await web.close();
+  });
+
+  test('what was handed in and waits is found by a sweep of its authorization, and what others handed in stays', async () => {
+    const client = createClient(options);
+    const [own, other] = [await enqueued(client, 'q-swept'), await enqueued(client, 'q-swept-not')];
+    const cancelled = await client.cancel('q-swept');
+    if (cancelled.via !== 'queue') throw new Error('it went another way');
+    const place = { kind: 'redis', url: redis.url } as const;
+    const backend = await openQueueBackend({ place, prefix });
+    const work = createWorkQueue({ backend, clock: createClock({ epochMs: 0, speed: 1 }), log: silent });
+    await work.ready();
+    expect(await work.traces('q-swept')).toBeGreaterThan(0);
+    expect(await work.sweep('q-swept')).toMatchObject({ jobs: 2 });
+    expect(await work.traces('q-swept')).toBe(0);
+    for (const { jobId } of [own, cancelled]) expect(await client.outcome(jobId, { timeoutMs: 0 })).toBe('gone');
+    expect(await client.outcome(other.jobId, { timeoutMs: 0 })).toBe('waiting');
+    expect(await connection.keys(`${prefix}:*q-swept`)).toEqual([]);
+    await work.close();
+    await backend.close();
+    await client.close();
   });
 
   test('it fails fast while Redis is away and works again when it is back', async () => {

@@ -8,22 +8,23 @@ import { queueContract } from './queue.contract.ts';
 
 queueContract('WorkQueue on the embedded database', openPlace);
 
-test('nothing in the files of the embedded database names a removed authorization, but for the table of events', async () => {
+test('nothing in the files of the embedded database names a swept authorization; a removed one is in the table of events alone', async () => {
   const folder = await temporaryFolder();
   const place = { kind: 'embedded', dataDir: folder.path } as const;
   const open = () => openQueueBackend({ place, prefix: 'test' });
   const bench = await openBench({ open, losePending: null, tracesOf: null, dispose: folder.remove });
-  const [id, kept] = [bench.newId('trace'), bench.newId('kept')];
+  const [id, swept, kept] = [bench.newId('trace'), bench.newId('swept'), bench.newId('kept')];
   const { definition, runsOf } = recorder('fetch-once');
   const consumers = bench.start([definition]);
-  for (const one of [id, kept]) {
+  for (const one of [id, swept, kept]) {
     await bench.queue.schedule({ authorizationId: one, periodMs: HOUR_MS });
     await bench.queue.add({ queue: 'fetch-once', authorizationId: one, reason: 'accepted' });
     await bench.queue.add({ queue: 'purge', authorizationId: one, reason: 'due', delayMs: HOUR_MS });
   }
-  await waitUntil('both runs', () => runsOf(id).length + runsOf(kept).length === 2);
+  await waitUntil('all runs', () => [id, swept, kept].every((one) => runsOf(one).length === 1));
   await consumers.close({ force: false });
   await bench.queue.remove(id);
+  await bench.queue.sweep(swept);
   await bench.queue.close();
   await bench.backend.close();
   const db = await PGlite.create(join(folder.path, 'queue'));
@@ -33,15 +34,16 @@ test('nothing in the files of the embedded database names a removed authorizatio
   );
   const found = new Map<string, Set<string>>();
   for (const { name } of tables.rows) {
-    for (const one of [id, kept]) {
+    for (const one of [id, swept, kept]) {
       const rows = await db.query(`select 1 from ${name} t where t::text like $1 limit 1`, [`%${one}%`]);
       if (rows.rows.length > 0) found.set(one, (found.get(one) ?? new Set()).add(name.split('.')[1] ?? ''));
     }
   }
   await db.close();
   await folder.remove();
-  expect([...(found.get(id) ?? [])].filter((table) => table !== 'event')).toEqual([]);
-  // Control: the other one is found where it should be.
+  expect(found.has(swept)).toBe(false);
+  // Controls: the one that was removed, and the one that was not, are found where they should be.
+  expect([...(found.get(id) ?? [])]).toEqual(['event']);
   expect([...(found.get(kept) ?? [])]).toEqual(expect.arrayContaining(['job', 'scheduler']));
 });
 

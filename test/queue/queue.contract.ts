@@ -5,6 +5,7 @@ import { consumingContract } from './contract/consuming.ts';
 import { removingContract } from './contract/removing.ts';
 import { restartContract } from './contract/restart.ts';
 import { schedulingContract } from './contract/scheduling.ts';
+import { sweepingContract } from './contract/sweeping.ts';
 
 /** What the tests of one suite share: the place, and whatever stands open on it now. */
 export type Suite = { readonly place: () => Place; readonly bench: () => Bench; readonly reopen: () => Promise<Bench> };
@@ -35,6 +36,7 @@ export function queueContract(name: string, makePlace: () => Promise<Place>): vo
     schedulingContract(suite);
     addingContract(suite);
     removingContract(suite);
+    sweepingContract(suite);
     consumingContract(suite);
     restartContract(suite);
   });

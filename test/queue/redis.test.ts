@@ -39,7 +39,8 @@ async function tracesIn({ url, prefix, text }: { url: string; prefix: string; te
     for await (const keys of client.scanStream({ match: `${prefix}:*`, count: 500 })) {
       for (const key of Array.isArray(keys) ? keys.map(String) : []) {
         const type = await client.type(key);
-        const content = JSON.stringify(await contentOf(client, key, type));
+        const dump = (await client.dumpBuffer(key))?.toString('latin1') ?? '';
+        const content = `${JSON.stringify(await contentOf(client, key, type))}${dump}`;
         if (key.includes(text) || content.includes(text)) traces.push(`${type === 'stream' ? 'events' : type} ${key}`);
       }
     }
