@@ -14,12 +14,26 @@ export type Work = {
   readonly key: DataKey;
 };
 
-/** Where an unforeseen error came from: function names and lines, never its message, which may quote data. */
+/** A frame as V8 writes it, with its place in our code, a library or Node itself. */
+const FRAME =
+  /^at (?:(?:async |new )*[\w$.<>#]+ (?:\[as [\w$.]+\] )?)?\(?(?:(?:file:\/\/)?\/\S*?\/)?((?:src|jobs|dist|node_modules|node:)[\w$./@:-]*:\d+:\d+)\)?$/;
+/** Where it was thrown, and who called. */
+const FRAMES_MAX = 4;
+
+/** Where an unforeseen error came from: files and lines, never its message, which may quote data, also when it looks like a frame. */
 export function framesOf(error: unknown): string {
   if (error instanceof PerennialError || !(error instanceof Error)) return '';
-  const frames = (error.stack ?? '').split('\n').filter((line) => line.trimStart().startsWith('at '));
-  return frames
-    .slice(0, 4)
-    .map((line) => line.trim().replace(/\(?file:\/\/.*\/(src|jobs|node_modules)\//, '($1/'))
+  const said = new Set(
+    String(error.message)
+      .split('\n')
+      .map((line) => line.trim()),
+  );
+  return String(error.stack ?? '')
+    .split('\n')
+    .map((line) => line.trim())
+    .filter((line) => !said.has(line))
+    .map((line) => FRAME.exec(line)?.[1])
+    .filter((place) => place !== undefined)
+    .slice(0, FRAMES_MAX)
     .join(' < ');
 }
