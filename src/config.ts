@@ -8,7 +8,7 @@ import { LIMITS, UNITS } from './core/limits.ts';
 import { NETWORKS } from './core/networks.ts';
 
 /** The scopes that an API key may have. */
-export const SCOPES = ['enqueue', 'read', 'pull', 'purge', 'records', 'token'] as const;
+export const SCOPES = ['enqueue', 'read', 'pull', 'purge', 'records', 'token', 'audit', 'operate'] as const;
 export type Scope = (typeof SCOPES)[number];
 
 const port = z.coerce.number().int().min(0).max(65_535);
@@ -26,12 +26,19 @@ export const environmentSchema = z.object({
     .min(1)
     .describe('Key-encryption keys, `id:base64 of 32 bytes`, comma-separated; the first seals, all open')
     .optional(),
-  DATA_DIR: z.string().min(1).default('./data').describe('Where the embedded database and the file key store lie'),
+  DATA_DIR: z.string().min(1).default('./data').describe('Where the embedded database lies'),
+  KEYS_DIR: z
+    .string()
+    .min(1)
+    .optional()
+    .describe(
+      'Where the data keys lie as files, apart from all copies of the data; unset: DATA_DIR with -keys behind it',
+    ),
   DATABASE_URL: url(['postgres:', 'postgresql:']).optional().describe('PostgreSQL; unset: embedded under DATA_DIR'),
   REDIS_URL: url(['redis:', 'rediss:']).optional().describe('Redis for BullMQ; unset: BullMQ lies on the database'),
   KEY_DATABASE_URL: url(['postgres:', 'postgresql:'])
     .optional()
-    .describe('A database apart for the data keys; unset: files under DATA_DIR/keys'),
+    .describe('A database apart for the data keys; unset: files in KEYS_DIR'),
   QUEUE_PREFIX: z
     .string()
     .regex(/^[a-z0-9-]{1,32}$/, 'must be lower-case letters, digits and dashes')
@@ -47,6 +54,9 @@ export const environmentSchema = z.object({
     .refine((days) => days.every((day) => day >= 1 && day <= LIMITS.warnDaysMax), 'must be 1 to 365 days each')
     .default([14, 7, 1])
     .describe('Days ahead of its end at which an authorization is warned of'),
+  PURGE_ALERT_SECONDS: count(7 * 86_400)
+    .default(300)
+    .describe('A purge later than this sets the alert in metrics and in perennial status'),
   HOST: z.string().default('127.0.0.1').describe('Address to listen on'),
   PORT: port.default(3_000).describe('Port of the API, the dashboard, health and metrics'),
   WORKER_PORT: port

@@ -1,10 +1,9 @@
 #!/usr/bin/env node
-import { deriveIntakeKeys } from './adapters/vault/intake-keys.ts';
 import { loadDotEnv, readEnvironment } from './config.ts';
 import { codeOf, ERRORS, PerennialError } from './core/errors.ts';
 import { runDemo } from './main/demo/run.ts';
 import { runInit } from './main/init.ts';
-import { readKeyring } from './main/key-settings.ts';
+import { readIntakeKey } from './main/installation.ts';
 import { runProcess } from './main/process.ts';
 import { REMOTE_COMMANDS, type RemoteCommand } from './main/remote.ts';
 import { runSandbox } from './main/sandbox.ts';
@@ -16,6 +15,7 @@ const HELP = `perennial ${version}: keeps patient-authorized health records fres
   worker | web          one of them
   enqueue FILE.json     hand over an authorization (- reads standard input)
   list | status ID      what there is, and how it is
+  status                all together: states, purge lag and its alert
   pull ID | purge ID    pull now; end and erase
   types ID              each resource type: last pull, held, suspected to be gone
   suspected ID TYPE removed|kept
@@ -62,7 +62,7 @@ async function main(): Promise<number | null> {
       return 0;
     case 'keys':
       if (args[0] !== 'intake') return usage();
-      out(JSON.stringify(deriveIntakeKeys(readKeyring(readEnvironment())).publicJwk));
+      out(JSON.stringify(await readIntakeKey(readEnvironment())));
       return 0;
     case 'help':
     case '--help':

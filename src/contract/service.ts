@@ -1,6 +1,7 @@
 import type { State } from '../core/authorization.ts';
-import type { Receipt } from '../core/ports/store.ts';
+import type { FleetView } from './fleet.ts';
 import type { AccessTokenView, CalendarView, EventView, SourceStateView } from './feed.ts';
+import type { AuditEntryView, AuditHeadsView, ReceiptView } from './proof.ts';
 import type { RecordsRead, SettledView, TypesView, Verdict } from './records.ts';
 import type { AuthorizationRequest, AuthorizationView, ChangeView } from './wire.ts';
 
@@ -55,7 +56,24 @@ export type Service = {
   readonly events: (page: { readonly after: number; readonly limit: number }) => Promise<readonly EventView[]>;
   /** Standing authorizations that end within so many days, the earliest first. */
   readonly calendar: (query: { readonly withinDays: number; readonly limit: number }) => Promise<CalendarView>;
+  /** How many authorizations stand where, and whether purges come in time. */
+  readonly fleet: () => Promise<FleetView>;
   /** Sources that refuse our client, are away or throttle us. */
   readonly sources: () => Promise<readonly SourceStateView[]>;
-  readonly receipt: (id: string) => Promise<Receipt>;
+  /** The proof that an authorization was purged; audited. */
+  readonly receipt: (value: { readonly id: string; readonly actor: Actor }) => Promise<ReceiptView>;
+  /** All receipts in the order of their chain; audited. */
+  readonly receipts: (page: {
+    readonly actor: Actor;
+    readonly after: number;
+    readonly limit: number;
+  }) => Promise<readonly ReceiptView[]>;
+  /** One chain of the audit trail in its order, or for null what is in none; audited. */
+  readonly audit: (page: {
+    readonly actor: Actor;
+    readonly chain: string | null;
+    readonly after: number;
+    readonly limit: number;
+  }) => Promise<readonly AuditEntryView[]>;
+  readonly auditHeads: () => Promise<AuditHeadsView>;
 };

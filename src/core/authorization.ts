@@ -45,7 +45,24 @@ export type TroubleKind = 'misconfigured' | 'outage' | 'throttled' | 'unsure';
 export type Trouble = { readonly kind: TroubleKind; readonly since: Instant; readonly until: Instant };
 
 /** Why an authorization is purged. */
-export type PurgeReason = 'one_time_expired' | 'requested' | 'retention';
+export const PURGE_REASONS = ['one_time_expired', 'requested', 'retention'] as const;
+export type PurgeReason = (typeof PURGE_REASONS)[number];
+
+export const AT_ENDS = ['nothing', 'revoke', 'expunge'] as const;
+/** What the caller wants done at the source when the authorization is purged: its tokens revoked, or its data there expunged first and then they. */
+export type AtEnd = (typeof AT_ENDS)[number];
+
+/** What became of the upstream end; `no_token` where none was left that the source would take. */
+export const UPSTREAM_ENDS = [
+  'not_asked',
+  'not_supported',
+  'revoked',
+  'expunged',
+  'revoked_and_expunged',
+  'failed',
+  'no_token',
+] as const;
+export type UpstreamEnd = (typeof UPSTREAM_ENDS)[number];
 
 /** The closed set of reasons that stand beside a state. */
 export type StateReason =
@@ -100,6 +117,10 @@ export type Authorization = {
   readonly purgeDueAt: Instant | null;
   readonly purgeReason: PurgeReason | null;
   readonly purgedAt: Instant | null;
+  /** As the caller asked; null leaves it to the source's settings. */
+  readonly atEnd: AtEnd | null;
+  /** Null until it was done or given up; written before the key is destroyed, because after that no token opens. */
+  readonly upstreamEnd: UpstreamEnd | null;
   readonly fetchedAt: Instant | null;
   readonly lastPull: LastPull | null;
   /** The instant as of which the stored records are known to be what the source had. */
@@ -126,6 +147,18 @@ const NEXT: Readonly<Record<State, readonly State[]>> = {
 /** Whether the state machine has an arrow from one state to the other (design, section 5). Purge wins from everywhere. */
 export function mayMove({ from, to }: { readonly from: State; readonly to: State }): boolean {
   return NEXT[from].includes(to);
+}
+
+/**
+ * Whether a ONE_TIME authorization is to be ended at its source as soon as it is fetched, and was not yet. Its token dies with its deadline, so the
+ * purge comes too late for it, and nothing more is wanted from the source.
+ */
+export function endsAfterFetch({
+  usage,
+  atEnd,
+  upstreamEnd,
+}: Pick<Authorization, 'usage' | 'atEnd' | 'upstreamEnd'>): boolean {
+  return usage === 'ONE_TIME' && atEnd !== null && atEnd !== 'nothing' && upstreamEnd === null;
 }
 
 /** Whether reads of records and tokens must be refused: the purge deadline has passed, be the purge late or not. */

@@ -2,6 +2,7 @@ import type { CadenceOverride } from './authorization.ts';
 import type { Instant } from './clock.ts';
 import { LIMITS } from './limits.ts';
 import { NETWORK_POLICIES, type NetworkName } from './networks.ts';
+import { spreadOf } from './spread.ts';
 
 /** What an operator's cadence file may override, by network and by endpoint id. */
 export type CadenceTable = {
@@ -66,19 +67,9 @@ export function periodOf({
   return Math.min(LIMITS.periodMaxMs, Math.max(LIMITS.periodMinMs, whole));
 }
 
-/**
- * A stable place in the period for each authorization, so that a fleet spreads over it and a re-deploy moves nobody:
- * `hash(id) mod period`. FNV-1a with a finalizer of Murmur3, since FNV alone leaves neighbouring ids close together.
- */
+/** A stable place in the period for each authorization, so that a fleet spreads over it and a re-deploy moves nobody: `hash(id) mod period`. */
 export function phaseOf({ id, periodMs }: { readonly id: string; readonly periodMs: number }): number {
-  let hash = 0x811c9dc5;
-  for (let index = 0; index < id.length; index += 1) {
-    hash = Math.imul(hash ^ id.charCodeAt(index), 0x01000193);
-  }
-  hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b);
-  hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35);
-  const spread = ((hash ^ (hash >>> 16)) >>> 0) / 2 ** 32;
-  return Math.floor(spread * periodMs);
+  return Math.floor(spreadOf(id) * periodMs);
 }
 
 /** The first slot of `{ period, phase }` strictly after `now`; the same arithmetic as BullMQ's `every` with `offset`. */

@@ -39,12 +39,15 @@ export async function accept({
   const inserted = await store.insert({
     authorization: draft.authorization,
     fingerprint: fingerprintOf({ key, request }),
+    keyFingerprint: key.fingerprint,
     tokens: sealTokens({ key, ...draft.tokens }),
     actor,
   });
   if (inserted === 'exists') {
     const winner = await store.get(request.id);
     if (winner === null) throw new PerennialError('internal');
+    // It was purged between our first look and the key that we have just made: no key may come after the receipt.
+    if (winner.state === 'purging' || winner.state === 'purged') await vault.destroy(request.id);
     return again({ context, known: winner, request, actor });
   }
   const { authorization } = draft;

@@ -5,7 +5,9 @@ import { PerennialError } from '../core/errors.ts';
 import { UNITS } from '../core/limits.ts';
 import { accept } from './accept.ts';
 import type { Context } from './context.ts';
+import { fleetOf } from './fleet.ts';
 import { createTokenDesk, type TokenDesk } from './give-token.ts';
+import { readAudit, readAuditHeads, readReceipt, readReceipts } from './read-audit.ts';
 import { readChanges, readRecords } from './read-records.ts';
 import { readTypes } from './read-types.ts';
 import { requestPurge } from './request-purge.ts';
@@ -54,12 +56,11 @@ export function createService(context: Context, desk: TokenDesk = createTokenDes
       const [all, waiting] = await Promise.all([store.countEnding({ before }), store.countWaiting()]);
       return { ending, more: Math.max(0, all - ending.length), waiting };
     },
+    fleet: () => fleetOf(context),
     sources: async () => (await store.sourceStates()).map(sourceViewOf),
-    receipt: async (id) => {
-      await found(id);
-      const receipt = await store.receipt(id);
-      if (receipt === null) throw new PerennialError('not_found');
-      return receipt;
-    },
+    receipt: ({ id, actor }) => readReceipt({ context, authorizationId: id, actor }),
+    receipts: (page) => readReceipts({ context, ...page }),
+    audit: (page) => readAudit({ context, ...page }),
+    auditHeads: () => readAuditHeads({ context }),
   };
 }

@@ -1,4 +1,4 @@
-import { join, resolve } from 'node:path';
+import { resolve } from 'node:path';
 import { openQueueBackend, type QueueBackend, type QueuePlace } from '../adapters/queue/backend.ts';
 import { createWorkQueue, type OpenWorkQueue } from '../adapters/queue/work-queue.ts';
 import { openEmbeddedStore } from '../adapters/store/embedded.ts';
@@ -12,24 +12,21 @@ import { createMetrics, type Telemetry } from '../adapters/telemetry/metrics.ts'
 import { type SourcesConfig, sourcesSchema, urlsOf } from '../adapters/upstream/source-config.ts';
 import { createSources } from '../adapters/upstream/sources.ts';
 import { isLoopbackUrl } from '../adapters/upstream/urls.ts';
-import { openFileVault } from '../adapters/vault/file.ts';
-import { deriveIntakeKeys } from '../adapters/vault/intake-keys.ts';
-import type { Keyring } from '../adapters/vault/keyring.ts';
-import { openPostgresVault } from '../adapters/vault/postgres.ts';
+import type { IntakeKeys } from '../adapters/vault/intake-keys.ts';
 import { cadenceSchema, type Environment, readJsonSetting } from '../config.ts';
-import { codeOf, PerennialError } from '../core/errors.ts';
+import { PerennialError } from '../core/errors.ts';
 import { LIMITS, UNITS } from '../core/limits.ts';
 import type { Clock } from '../core/ports/clock.ts';
+import type { Notary, SigningJwk } from '../core/ports/notary.ts';
 import type { Store } from '../core/ports/store.ts';
-import type { Vault } from '../core/ports/vault.ts';
 import type { Context } from '../flows/context.ts';
+import { purgesOf } from '../flows/fleet.ts';
+import { openInstallation, openVault, proveTogether } from './installation.ts';
 import { readKeyring } from './key-settings.ts';
+import { named } from './named.ts';
 
 /** Connections to PostgreSQL of one process: a few more than jobs usually wait in the database at once. */
 const STORE_POOL_SIZE = 10;
-const VAULT_POOL_SIZE = 2;
-/** The installation's own data key, by which a start proves its ENCRYPTION_KEYS; no authorization's id begins with a dot. */
-const KEYRING_PROOF = '.keyring';
 
 /** The opened house: what the flows need, and what the process needs to run and to close it. */
 export type Composition = {
@@ -37,7 +34,8 @@ export type Composition = {
   readonly backend: QueueBackend;
   readonly queue: OpenWorkQueue;
   readonly telemetry: Telemetry;
-  readonly intake: ReturnType<typeof deriveIntakeKeys>;
+  readonly intake: IntakeKeys;
+  readonly signingPublicJwk: SigningJwk;
   /** Aborted by whoever stops the process. */
   readonly stopping: AbortController;
   readonly close: () => Promise<void>;
@@ -75,11 +73,14 @@ async function open({
   const sourcesConfig = readSources(environment);
   const cadence = readJsonSetting({ name: 'CADENCE_FILE', file: environment.CADENCE_FILE, schema: cadenceSchema });
   const dataDir = resolve(environment.DATA_DIR);
-  const store = await openStore({ environment, dataDir, now: clock.now, onClose });
-  onClose(store.close);
-  const vault = await openVault({ environment, dataDir, keyring });
+  if (environment.DATABASE_URL === undefined) onClose((await lockDataDir({ dataDir, pid: process.pid })).release);
+  const vault = await openVault({ environment, keyring });
   onClose(vault.close);
-  await proveKeyring(vault);
+  const installation = await openInstallation(vault);
+  const { intake, notary } = installation;
+  const store = await openStore({ environment, dataDir, now: clock.now, notary });
+  onClose(store.close);
+  await proveTogether({ environment, store, vault, installation });
   const backend = await openQueueBackend({
     place: placeOf({ environment, dataDir }),
     prefix: environment.QUEUE_PREFIX,
@@ -103,11 +104,12 @@ async function open({
     metrics: telemetry.metrics,
     cadence,
     warnDays: environment.WARN_DAYS,
+    purgeAlertMs: environment.PURGE_ALERT_SECONDS * UNITS.SECOND_MS,
     owner: `${process.pid}-${entropy.id()}`,
     stopping: stopping.signal,
   };
-  telemetry.setGauges(gaugesOf({ store, queue, clock, warnDays: environment.WARN_DAYS }));
-  return { context, backend, queue, telemetry, stopping, intake: deriveIntakeKeys(keyring) };
+  telemetry.setGauges(gaugesOf({ context, queue }));
+  return { context, backend, queue, telemetry, stopping, intake, signingPublicJwk: notary.publicJwk };
 }
 
 function readSources(environment: Environment): SourcesConfig {
@@ -126,57 +128,19 @@ function readSources(environment: Environment): SourcesConfig {
   return config;
 }
 
-async function openStore({
-  environment,
+function openStore({
+  environment: { DATABASE_URL: databaseUrl },
   dataDir,
-  now,
-  onClose,
+  ...parts
 }: {
   readonly environment: Environment;
   readonly dataDir: string;
   readonly now: Clock['now'];
-  readonly onClose: (closer: () => Promise<void>) => void;
+  readonly notary: Notary;
 }): Promise<Store> {
-  const { DATABASE_URL: databaseUrl } = environment;
-  if (databaseUrl !== undefined) {
-    return named('DATABASE_URL', openPostgresStore({ databaseUrl, poolSize: STORE_POOL_SIZE, now }));
-  }
-  onClose((await lockDataDir({ dataDir, pid: process.pid })).release);
-  return named('DATA_DIR', openEmbeddedStore({ dataDir, now }));
-}
-
-function openVault({
-  environment: { KEY_DATABASE_URL: databaseUrl },
-  dataDir,
-  keyring,
-}: {
-  readonly environment: Environment;
-  readonly dataDir: string;
-  readonly keyring: Keyring;
-}): Promise<Vault> {
   return databaseUrl === undefined
-    ? named('DATA_DIR', openFileVault({ directory: join(dataDir, 'keys'), keyring }))
-    : named('KEY_DATABASE_URL', openPostgresVault({ databaseUrl, keyring, poolSize: VAULT_POOL_SIZE }));
-}
-
-/** No start with keys that do not open what is there: every authorization would fail by itself, and new ones be sealed apart from the old. */
-async function proveKeyring(vault: Vault): Promise<void> {
-  try {
-    await vault.create(KEYRING_PROOF);
-  } catch (error) {
-    if (codeOf(error) !== 'unseal_failed') throw error;
-    throw new PerennialError('config_invalid', { field: 'ENCRYPTION_KEYS does not open the data keys that are there' });
-  }
-}
-
-/** What fails while something is opened, under the name of the setting that leads there. */
-async function named<T>(field: string, opening: Promise<T>): Promise<T> {
-  try {
-    return await opening;
-  } catch (error) {
-    if (error instanceof PerennialError && error.field === undefined) throw new PerennialError(error.code, { field });
-    throw error;
-  }
+    ? named('DATA_DIR', openEmbeddedStore({ dataDir, ...parts }))
+    : named('DATABASE_URL', openPostgresStore({ databaseUrl, poolSize: STORE_POOL_SIZE, ...parts }));
 }
 
 /** BullMQ on Redis; without one on the PostgreSQL that is there, or on an embedded one. */
@@ -193,16 +157,13 @@ function placeOf({
 }
 
 function gaugesOf({
-  store,
+  context,
   queue,
-  clock,
-  warnDays,
 }: {
-  readonly store: Store;
+  readonly context: Context;
   readonly queue: OpenWorkQueue;
-  readonly clock: Clock;
-  readonly warnDays: readonly number[];
 }): Parameters<Telemetry['setGauges']>[0] {
+  const { store, clock, warnDays } = context;
   return async () => {
     const counts = await Promise.all(
       [...queue.queues].map(async ([name, one]) => [name, await one.getJobCounts()] as const),
@@ -215,12 +176,14 @@ function gaugesOf({
         return [days, await store.countEnding({ before })] as const;
       }),
     );
+    const { lagSeconds, oldestUnpurgedSeconds, alert } = await purgesOf(context);
     return {
       authorizationsByState: await store.countByState(),
       queueJobs: Object.fromEntries(counts),
       sourceConditions: await store.sourceStates(),
       endingWithinDays: Object.fromEntries(ending),
       purgesOverdue: overdue.length,
+      purgeLag: { lagSeconds, oldestUnpurgedSeconds: oldestUnpurgedSeconds ?? 0, alert },
       oldestRecordAgeSeconds: oldest === null ? 0 : Math.max(0, clock.now() - oldest) / UNITS.SECOND_MS,
     };
   };

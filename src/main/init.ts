@@ -11,7 +11,7 @@ export async function runInit({ out }: { readonly out: (line: string) => void })
   const lines = [
     '# Made by `perennial init`. Losing ENCRYPTION_KEYS loses every stored token and record: keep a copy apart from the data.',
     `ENCRYPTION_KEYS=k1:${randomBytes(32).toString('base64')}`,
-    `API_KEYS=app=${secret(24)},cli:enqueue+read+pull+purge+records=${cliKey}`,
+    `API_KEYS=app=${secret(24)},cli:enqueue+read+pull+purge+records+audit+operate=${cliKey}`,
     `PERENNIAL_API_KEY=${cliKey}`,
     'DASHBOARD_USER=operator',
     `DASHBOARD_PASSWORD=${secret(18)}`,

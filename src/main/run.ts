@@ -103,7 +103,7 @@ export async function startWeb(parts: Parts): Promise<Running & { readonly serve
 type Parts = { readonly composition: Composition; readonly environment: Environment };
 
 async function listen({
-  composition: { context, backend, queue, telemetry, intake },
+  composition: { context, backend, queue, telemetry, intake, signingPublicJwk },
   environment,
   port,
   api,
@@ -129,6 +129,7 @@ async function listen({
     port,
     version,
     intakePublicJwk: intake.publicJwk,
+    signingPublicJwk,
   });
   log.info(api ? 'web_started' : 'probes_started', { address: server.url });
   return server;

@@ -4,6 +4,7 @@ import { calendarContract } from './store/calendar.ts';
 import { fencesContract } from './store/fences.ts';
 import { leasesContract } from './store/leases.ts';
 import { operationsContract } from './store/operations.ts';
+import { proofsContract } from './store/proofs.ts';
 import { purgesContract } from './store/purges.ts';
 import { recordsContract } from './store/records.ts';
 import type { OpenedStore } from './store/samples.ts';
@@ -30,6 +31,7 @@ export function storeContract(name: string, open: () => Promise<OpenedStore>): v
     tokensContract(use);
     recordsContract(use);
     purgesContract(use);
+    proofsContract(use);
     sourceStatesContract(use);
     calendarContract(use);
     operationsContract(use);

@@ -7,12 +7,14 @@ import { openPostgresStore } from '../../src/adapters/store/postgres.ts';
 import { createSession } from '../../src/adapters/store/session.ts';
 import { createStore } from '../../src/adapters/store/store.ts';
 import { NO_POSTGRES, postgresForTests, type Sql, type TestPostgres, temporaryFolder } from '../support/databases.ts';
+import { notaryOf } from '../support/notary.ts';
 import { silentProxy } from '../support/silent-proxy.ts';
 import { inserted, NOW, type OpenedStore, taken } from './store/samples.ts';
 import { storeContract } from './store.contract.ts';
 
 const postgres = await postgresForTests();
 const now = () => NOW + 1_000;
+const notary = notaryOf();
 const POOL_SIZE = 8;
 const POLLS_MAX = 500;
 
@@ -31,12 +33,12 @@ describe('an embedded store', () => {
   test('has what it had when it is opened again, and leaves nothing open', async () => {
     const folder = await temporaryFolder();
     onTestFinished(folder.remove);
-    const first = await openEmbeddedStore({ dataDir: folder.path });
+    const first = await openEmbeddedStore({ dataDir: folder.path, now, notary });
     const id = await inserted(first);
     await first.close();
     await first.close();
     await expect(first.ping()).rejects.toMatchObject({ code: 'internal' });
-    const second = await openEmbeddedStore({ dataDir: folder.path });
+    const second = await openEmbeddedStore({ dataDir: folder.path, now, notary });
     expect(await second.get(id)).toMatchObject({ id });
     await second.close();
   });
@@ -45,7 +47,7 @@ describe('an embedded store', () => {
 async function openOnPglite(): Promise<OpenedStore> {
   const folder = await temporaryFolder();
   const database = await openEmbeddedDatabase({ dataDir: folder.path });
-  const store = createStore({ database, now });
+  const store = createStore({ database, now, notary });
   return {
     store,
     // The driver binds the values itself: they are given to it as Kysely would give them.
@@ -66,12 +68,12 @@ async function openOnPglite(): Promise<OpenedStore> {
 
 async function openOnPostgres({ createDatabase }: TestPostgres): Promise<OpenedStore> {
   const { databaseUrl, sql: run, drop } = await createDatabase();
-  const store = await openPostgresStore({ databaseUrl, poolSize: POOL_SIZE, now });
+  const store = await openPostgresStore({ databaseUrl, poolSize: POOL_SIZE, now, notary });
   return {
     store,
     sql: run,
     migrateAgain: async () => {
-      await (await openPostgresStore({ databaseUrl, poolSize: 1 })).close();
+      await (await openPostgresStore({ databaseUrl, poolSize: 1, now, notary })).close();
     },
     close: async () => {
       await store.close();
@@ -86,7 +88,7 @@ function postgresOnly({ createDatabase }: TestPostgres): void {
       const { databaseUrl, sql: run, drop } = await createDatabase();
       onTestFinished(drop);
       const stores = await Promise.all(
-        Array.from({ length: 8 }, () => openPostgresStore({ databaseUrl, poolSize: 1, now })),
+        Array.from({ length: 8 }, () => openPostgresStore({ databaseUrl, poolSize: 1, now, notary })),
       );
       const [first, second] = stores;
       if (first === undefined || second === undefined) throw new Error('no stores');
@@ -96,6 +98,7 @@ function postgresOnly({ createDatabase }: TestPostgres): void {
         { name: '0001_initial' },
         { name: '0002_token_safety' },
         { name: '0003_pulls' },
+        { name: '0004_erasure' },
       ]);
       await Promise.all(stores.map((store) => store.close()));
     });
@@ -103,7 +106,7 @@ function postgresOnly({ createDatabase }: TestPostgres): void {
     test('a write that waits for a holder who is just taking over loses to it', async () => {
       const { databaseUrl, sql: run, drop } = await createDatabase();
       onTestFinished(drop);
-      const store = await openPostgresStore({ databaseUrl, poolSize: 2, now });
+      const store = await openPostgresStore({ databaseUrl, poolSize: 2, now, notary });
       const other = openPool({ databaseUrl, poolSize: 1, statementTimeoutMs: 10_000 });
       const id = await inserted(store);
       const fence = await taken(store, id);
@@ -120,7 +123,9 @@ function postgresOnly({ createDatabase }: TestPostgres): void {
 
     test('a server that is not there is named as such, without its address or password', async () => {
       const databaseUrl = 'postgres://someone:hunter2@127.0.0.1:1/nowhere';
-      const error: unknown = await openPostgresStore({ databaseUrl, poolSize: 1 }).catch((thrown: unknown) => thrown);
+      const error: unknown = await openPostgresStore({ databaseUrl, poolSize: 1, now, notary }).catch(
+        (thrown: unknown) => thrown,
+      );
       expect(error).toMatchObject({ code: 'database_unreachable' });
       expect(`${error} ${JSON.stringify(error)}`).not.toMatch(/hunter2|127\.0/);
     });
@@ -128,7 +133,7 @@ function postgresOnly({ createDatabase }: TestPostgres): void {
     test('connections cut under it fail as unreachable and are replaced by the next query', async () => {
       const { databaseUrl, sql: run, drop } = await createDatabase();
       onTestFinished(drop);
-      const store = await openPostgresStore({ databaseUrl, poolSize: 1, now });
+      const store = await openPostgresStore({ databaseUrl, poolSize: 1, now, notary });
       await store.ping();
       await run(
         'select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()',

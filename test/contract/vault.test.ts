@@ -1,11 +1,9 @@
 import { execFile } from 'node:child_process';
-import { createPrivateKey, createPublicKey, diffieHellman, generateKeyPairSync } from 'node:crypto';
 import { readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { openFileKeyStore, openFileVault } from '../../src/adapters/vault/file.ts';
-import { deriveIntakeKeys } from '../../src/adapters/vault/intake-keys.ts';
 import { encodeRecord, lastRecord } from '../../src/adapters/vault/key-file.ts';
 import { createKeyring } from '../../src/adapters/vault/keyring.ts';
 import { openPostgresKeyStore, openPostgresVault } from '../../src/adapters/vault/postgres.ts';
@@ -117,29 +115,6 @@ describe('a keyring', () => {
     }
     expect(thrown).toMatchObject({ code: 'config_invalid', field: expect.stringContaining('ENCRYPTION_KEYS') });
     for (const [, key] of entries) if (key !== '') expect(String(thrown)).not.toContain(key);
-  });
-});
-
-describe('intake keys', () => {
-  test('are the same from the same keyring, one for each key, the current one public', () => {
-    const [current, former] = [newKek(), newKek()];
-    const keys = deriveIntakeKeys(keyringOf(current, former));
-    expect(deriveIntakeKeys(keyringOf(current, former))).toStrictEqual(keys);
-    expect(keys.privateJwks.map(({ kid }) => kid.slice(0, 3))).toStrictEqual(['k2-', 'k1-']);
-    const [first] = keys.privateJwks;
-    expect(keys.publicJwk).toStrictEqual({ kty: 'OKP', crv: 'X25519', x: first?.jwk.x, kid: first?.kid });
-    expect(deriveIntakeKeys(keyringOf(former)).privateJwks[0]?.jwk).toStrictEqual(keys.privateJwks[1]?.jwk);
-  });
-
-  test('agree on a secret with a producer who has the public one', () => {
-    const { publicJwk, privateJwks } = deriveIntakeKeys(keyringOf(newKek()));
-    const producer = generateKeyPairSync('x25519');
-    const there = diffieHellman({
-      privateKey: producer.privateKey,
-      publicKey: createPublicKey({ key: { ...publicJwk }, format: 'jwk' }),
-    });
-    const privateKey = createPrivateKey({ key: { ...privateJwks[0]?.jwk }, format: 'jwk' });
-    expect(diffieHellman({ privateKey, publicKey: producer.publicKey }).equals(there)).toBe(true);
   });
 });
 

@@ -5,6 +5,7 @@ import { createCodec } from '../../src/adapters/system/codec.ts';
 import { openFileVault } from '../../src/adapters/vault/file.ts';
 import { readKeyring } from '../../src/main/key-settings.ts';
 import { NO_POSTGRES, postgresForTests, temporaryFolder } from '../support/databases.ts';
+import { notaryOf } from '../support/notary.ts';
 import { newKey } from '../support/processes.ts';
 import { type Bench, openBench } from '../support/pull/bench.ts';
 import { expectedOf } from '../support/pull/expected-page.ts';
@@ -34,7 +35,12 @@ async function openStand(): Promise<Stand> {
   const folder = await temporaryFolder();
   const database = await postgres.createDatabase();
   const clock = createClock({ epochMs: 0, speed: 1 });
-  const store = await openPostgresStore({ databaseUrl: database.databaseUrl, poolSize: 2, now: clock.now });
+  const store = await openPostgresStore({
+    databaseUrl: database.databaseUrl,
+    poolSize: 2,
+    now: clock.now,
+    notary: notaryOf(),
+  });
   const vault = await openFileVault({ directory: folder.path, keyring: readKeyring({ ENCRYPTION_KEYS: newKey() }) });
   const server = await startFhirServer({ answer: () => ({ body: page }) });
   const bench = openBench({ store, vault, codec: createCodec(), clock, baseUrl: server.url });

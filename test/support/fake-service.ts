@@ -1,11 +1,36 @@
 import type { EventView, SourceStateView } from '../../src/contract/feed.ts';
+import type { FleetView } from '../../src/contract/fleet.ts';
+import { entryViewOf, type ReceiptView } from '../../src/contract/proof.ts';
 import type { StoredResource, TypesView } from '../../src/contract/records.ts';
 import type { Service } from '../../src/contract/service.ts';
 import type { AuthorizationRequest, AuthorizationView, ChangeView } from '../../src/contract/wire.ts';
 import { PerennialError } from '../../src/core/errors.ts';
-import type { Receipt } from '../../src/core/ports/store.ts';
+import type { StoredEntry, Unlinked } from '../../src/core/ports/audit.ts';
+import type { Head } from '../../src/core/ports/notary.ts';
 
 const NOW = '2026-07-01T12:00:00.000Z';
+/** Nobody was purged yet, and nobody is due. */
+const QUIET: FleetView = {
+  at: NOW,
+  authorizations: {
+    pending: 0,
+    active: 2,
+    needs_reauthorization: 1,
+    suspended: 0,
+    quarantined: 0,
+    purging: 0,
+    purged: 0,
+  },
+  purges: {
+    days: 7,
+    ended: 0,
+    lagSeconds: null,
+    oldestUnpurgedSeconds: null,
+    alertAfterSeconds: 300,
+    alert: false,
+  },
+  sourcesInTrouble: 0,
+};
 
 export type FakeService = Service & {
   readonly views: Map<string, AuthorizationView>;
@@ -24,7 +49,13 @@ export type FakeService = Service & {
     events: EventView[];
     sources: SourceStateView[];
     waiting: number;
-    receipt: Receipt | null;
+    fleet: FleetView;
+    receipt: ReceiptView | null;
+    receipts: ReceiptView[];
+    entries: StoredEntry[];
+    heads: Head[];
+    anchors: Head[];
+    unlinked: Unlinked;
     types: TypesView['types'];
     verdicts: string[];
   };
@@ -49,7 +80,13 @@ export function createFakeService(): FakeService {
     events: [],
     sources: [],
     waiting: 0,
+    fleet: QUIET,
     receipt: null,
+    receipts: [],
+    entries: [],
+    heads: [],
+    anchors: [],
+    unlinked: { before: 0, after: 0 },
     types: [],
     verdicts: [],
   };
@@ -131,12 +168,28 @@ export function createFakeService(): FakeService {
     },
     events: async ({ after, limit }) => kept.events.filter(({ cursor }) => cursor > after).slice(0, limit),
     calendar: async ({ limit }) => ({ ending: [...views.values()].slice(0, limit), more: 0, waiting: kept.waiting }),
+    fleet: async () => kept.fleet,
     sources: async () => kept.sources,
-    receipt: async (id) => {
+    receipt: async ({ id, actor }) => {
       find(id);
+      actors.push(actor);
       if (kept.receipt === null) throw new PerennialError('not_found');
       return kept.receipt;
     },
+    receipts: async ({ actor, after, limit }) => {
+      actors.push(actor);
+      return kept.receipts.filter(({ link }) => (link?.seq ?? 0) > after).slice(0, limit);
+    },
+    audit: async ({ actor, chain, after, limit }) => {
+      actors.push(actor);
+      const found = kept.entries.filter(({ link, cursor }) => (link?.chain ?? null) === chain && cursor > after);
+      return found.slice(0, limit).map(entryViewOf);
+    },
+    auditHeads: async () => ({
+      heads: kept.heads,
+      anchors: kept.anchors,
+      unlinked: { entries: kept.unlinked, receipts: { before: 0, after: 0 } },
+    }),
   };
   return fake;
 }
@@ -172,6 +225,8 @@ function viewOf(request: AuthorizationRequest): AuthorizationView {
     nextRunAt: '2026-07-01T18:00:00.000Z',
     periodSeconds: 21_600,
     purgeDueAt: null,
+    purgeReason: null,
+    atEnd: null,
     purgedAt: null,
     lastPull: { at: NOW, result: 'complete', durationMs: 1_250 },
     freshness: { asOf: NOW, ageSeconds: 3_600, promiseSeconds: 86_400, late: false },

@@ -5,6 +5,7 @@ import { SCOPES } from '../../src/adapters/web/auth.ts';
 import { createWebServer, type WebOptions, type WebServer } from '../../src/adapters/web/server.ts';
 import type { Log } from '../../src/core/ports/telemetry.ts';
 import { createFakeService, type FakeService } from './fake-service.ts';
+import { notaryOf } from './notary.ts';
 
 export const KEY = 'canary-key-portal-0123456789';
 export const READER_KEY = 'canary-key-reader-0123456789';
@@ -64,6 +65,7 @@ export function webOptions({ service, log }: { readonly service: FakeService; re
     port: 0,
     version: '0.1.0',
     intakePublicJwk: INTAKE_KEY,
+    signingPublicJwk: notaryOf().publicJwk,
   };
 }
 

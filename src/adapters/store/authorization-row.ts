@@ -5,6 +5,7 @@ import { PerennialError } from '../../core/errors.ts';
 import { NETWORK_POLICIES } from '../../core/networks.ts';
 import type { AuthorizationPatch } from '../../core/ports/store.ts';
 import {
+  AT_END_SET,
   member,
   PULL_RESULT_SET,
   PURGE_REASON_SET,
@@ -14,6 +15,7 @@ import {
   toCadence,
   toEndpoint,
   toEnds,
+  UPSTREAM_END_SET,
   USAGE_REASON_SET,
   USAGE_SET,
 } from './columns.ts';
@@ -45,6 +47,8 @@ export function toAuthorization(row: Row): Authorization {
     purgeDueAt: row.purge_due_at,
     purgeReason: row.purge_reason === null ? null : member(PURGE_REASON_SET, row.purge_reason),
     purgedAt: row.purged_at,
+    atEnd: row.at_end === null ? null : member(AT_END_SET, row.at_end),
+    upstreamEnd: row.upstream_end === null ? null : member(UPSTREAM_END_SET, row.upstream_end),
     fetchedAt: row.fetched_at,
     lastPull: toLastPull(row),
     freshAsOf: row.fresh_as_of,
@@ -89,6 +93,8 @@ export function toRow(authorization: Authorization, fingerprint: string): Insert
     purge_due_at: authorization.purgeDueAt,
     purge_reason: authorization.purgeReason,
     purged_at: authorization.purgedAt,
+    at_end: authorization.atEnd,
+    upstream_end: authorization.upstreamEnd,
     fetched_at: authorization.fetchedAt,
     ...lastPullColumns(authorization.lastPull),
     fresh_as_of: authorization.freshAsOf,
@@ -117,6 +123,8 @@ export function toColumns(patch: AuthorizationPatch): Updateable<AuthorizationsT
     ...named('purge_due_at', patch.purgeDueAt),
     ...named('purge_reason', patch.purgeReason),
     ...named('purged_at', patch.purgedAt),
+    ...named('at_end', patch.atEnd),
+    ...named('upstream_end', patch.upstreamEnd),
     ...named('fetched_at', patch.fetchedAt),
     ...(lastPull === undefined ? {} : lastPullColumns(lastPull)),
     ...named('fresh_as_of', patch.freshAsOf),

@@ -3,6 +3,7 @@ import type { Store } from '../../core/ports/store.ts';
 import { toAuthorization, toRow } from './authorization-row.ts';
 import { member, STATE_SET, toNumber } from './columns.ts';
 import { applyPatch, fenced, type Parts } from './fenced.ts';
+import { appendLinked } from './links.ts';
 import { fingerprintsOf, reauthorize } from './reauthorize.ts';
 import type { Session } from './session.ts';
 import { toTokenColumns } from './token-row.ts';
@@ -13,9 +14,10 @@ type Authorizations = Pick<
 >;
 
 /** The authorizations' own rows. */
-export function authorizations({ session, now }: Parts): Authorizations {
+export function authorizations(parts: Parts): Authorizations {
+  const { session } = parts;
   return {
-    insert: (value) => insert({ session, value }),
+    insert: (value) => insert({ parts, value }),
     get: (authorizationId) =>
       session.query(async (db) => {
         const row = await db
@@ -26,7 +28,7 @@ export function authorizations({ session, now }: Parts): Authorizations {
         return row === undefined ? null : toAuthorization(row);
       }),
     fingerprintsOf: (authorizationId) => session.query((db) => fingerprintsOf({ db, authorizationId })),
-    reauthorize: (value) => reauthorize({ parts: { session, now }, value }),
+    reauthorize: (value) => reauthorize({ parts, value }),
     list: ({ after, limit, state }) =>
       session.query(async (db) => {
         let query = db.selectFrom('authorizations').selectAll().orderBy('id').limit(limit);
@@ -38,23 +40,23 @@ export function authorizations({ session, now }: Parts): Authorizations {
     update: ({ patch, actor, ...fence }) =>
       fenced({ session, fence }, async (tx, standing) => {
         if (standing.state === 'purged' && patch.state === undefined) return 'superseded';
-        await applyPatch({ tx, authorizationId: fence.authorizationId, standing, patch, actor, now });
+        await applyPatch({ tx, authorizationId: fence.authorizationId, standing, patch, actor, parts });
         return 'committed';
       }),
   };
 }
 
 function insert({
-  session,
-  value: { authorization, fingerprint, tokens, actor },
+  parts: { session, notary },
+  value: { authorization, fingerprint, keyFingerprint, tokens, actor },
 }: {
-  readonly session: Session;
+  readonly parts: Parts;
   readonly value: Parameters<Store['insert']>[0];
 }): Promise<'inserted' | 'exists'> {
   return session.transaction(async (tx) => {
     const row = await tx
       .insertInto('authorizations')
-      .values(toRow(authorization, fingerprint))
+      .values({ ...toRow(authorization, fingerprint), key_fingerprint: keyFingerprint })
       .onConflict((conflict) => conflict.column('id').doNothing())
       .returning('id')
       .executeTakeFirst();
@@ -66,12 +68,12 @@ function insert({
       .execute();
     const entry = {
       at: acceptedAt,
-      authorization_id: id,
+      authorizationId: id,
       actor,
       action: 'accepted',
       reason: authorization.stateReason,
     };
-    await tx.insertInto('audit').values(entry).execute();
+    await appendLinked({ tx, entry, notary });
     return 'inserted';
   });
 }

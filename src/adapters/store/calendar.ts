@@ -8,7 +8,8 @@ import { applyPatch, fencedBeforePurge, type Parts } from './fenced.ts';
 type Calendar = Pick<Store, 'dueWarnings' | 'warn' | 'warnedAt' | 'calendar'>;
 
 /** When authorizations end, and what was said of it. */
-export function calendar({ session, now }: Parts): Calendar {
+export function calendar(parts: Parts): Calendar {
+  const { session } = parts;
   return {
     dueWarnings: ({ now: before, limit }) =>
       session.query(async (db) => {
@@ -25,7 +26,7 @@ export function calendar({ session, now }: Parts): Calendar {
     warn: ({ event, nextWarningAt, authorizationId, fence }) =>
       fencedBeforePurge({ session, fence: { authorizationId, fence } }, async (tx, standing) => {
         await appendEvent({ tx, event: { ...event, kind: 'ending', authorizationId } });
-        await applyPatch({ tx, authorizationId, standing, patch: { nextWarningAt }, actor: 'worker', now });
+        await applyPatch({ tx, authorizationId, standing, patch: { nextWarningAt }, actor: 'worker', parts });
         return 'committed';
       }),
     warnedAt: ({ authorizationId, reason, endsAt }) =>

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import type {
+  AtEnd,
   CadenceOverride,
   DeadReason,
   Endpoint,
@@ -9,12 +10,14 @@ import type {
   State,
   StateReason,
   TroubleKind,
+  UpstreamEnd,
   Usage,
   UsageReason,
 } from '../../core/authorization.ts';
 import { PerennialError } from '../../core/errors.ts';
+import type { DeletedRows } from '../../core/ports/audit.ts';
 import type { EventKind, SourceCondition } from '../../core/ports/feed.ts';
-import type { Intent, Receipt } from '../../core/ports/store.ts';
+import type { Intent } from '../../core/ports/store.ts';
 import type { Abilities } from '../../core/pull-state.ts';
 
 type ClosedSet<T extends string> = Readonly<Record<T, true>>;
@@ -52,6 +55,17 @@ export const STATE_REASON_SET: ClosedSet<StateReason> = {
   crashes_its_worker: true,
   ...DEAD_REASON_SET,
   ...PURGE_REASON_SET,
+};
+
+export const AT_END_SET: ClosedSet<AtEnd> = { nothing: true, revoke: true, expunge: true };
+export const UPSTREAM_END_SET: ClosedSet<UpstreamEnd> = {
+  not_asked: true,
+  not_supported: true,
+  revoked: true,
+  expunged: true,
+  revoked_and_expunged: true,
+  failed: true,
+  no_token: true,
 };
 
 export const USAGE_SET: ClosedSet<Usage> = { ONE_TIME: true, MULTIPLE: true };
@@ -103,11 +117,13 @@ const endsSchema: z.ZodType<Ends> = z.object({
   accessGrant: endSchema,
   consent: endSchema,
 });
-const deletedSchema: z.ZodType<Receipt['deleted']> = z.object({
-  tokens: z.number(),
-  packs: z.number(),
-  manifests: z.number(),
-  changes: z.number(),
+const count = z.number().default(0);
+const deletedRowsSchema: z.ZodType<DeletedRows> = z.object({
+  tokens: count,
+  packs: count,
+  manifests: count,
+  changes: count,
+  journal: count,
 });
 
 export const toEndpoint = (value: unknown): Endpoint => parsed(endpointSchema, value);
@@ -116,7 +132,7 @@ export const toEnds = (value: unknown): Ends => parsed(endsSchema, value);
 export const toTexts = (value: unknown): readonly string[] => parsed(z.array(z.string()), value);
 const abilitiesSchema: z.ZodType<Abilities> = z.object({ lastUpdated: z.array(z.string()) });
 export const toAbilities = (value: unknown): Abilities => parsed(abilitiesSchema, value);
-export const toDeleted = (value: unknown): Receipt['deleted'] => parsed(deletedSchema, value);
+export const toDeletedRows = (value: unknown): DeletedRows => parsed(deletedRowsSchema, value);
 
 function parsed<T>(schema: z.ZodType<T>, value: unknown): T {
   const result = schema.safeParse(value);

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { PGlite } from '@electric-sql/pglite';
 import { Kysely, PGliteDialect } from 'kysely';
 import type { Instant } from '../../core/clock.ts';
+import type { Notary } from '../../core/ports/notary.ts';
 import type { Store } from '../../core/ports/store.ts';
 import { failureOf } from './failures.ts';
 import { migrate } from './migrate.ts';
@@ -16,11 +17,13 @@ import type { Tables } from './tables.ts';
 export async function openEmbeddedStore({
   dataDir,
   now,
+  notary,
 }: {
   readonly dataDir: string;
-  readonly now?: () => Instant;
+  readonly now: () => Instant;
+  readonly notary: Notary;
 }): Promise<Store> {
-  return createStore({ database: await openEmbeddedDatabase({ dataDir }), now });
+  return createStore({ database: await openEmbeddedDatabase({ dataDir }), now, notary });
 }
 
 /** The migrated tables under {@link openEmbeddedStore}. */

@@ -1,4 +1,4 @@
-import { type RawBuilder, sql } from 'kysely';
+import { sql } from 'kysely';
 import type { Instant } from '../../core/clock.ts';
 import type { Event } from '../../core/ports/feed.ts';
 import type { Store } from '../../core/ports/store.ts';
@@ -45,7 +45,7 @@ export async function appendEvent({
 }: {
   readonly tx: Db;
   readonly event: Pick<Event, 'kind' | 'authorizationId' | 'source' | 'reason'> & {
-    readonly at: Instant | RawBuilder<number>;
+    readonly at: Instant;
     readonly endsAt?: Instant | null;
     readonly daysLeft?: number | null;
   };

@@ -1,17 +1,18 @@
-import { sql } from 'kysely';
 import { mayMove, type State } from '../../core/authorization.ts';
 import type { Instant } from '../../core/clock.ts';
 import { PerennialError } from '../../core/errors.ts';
-import type { EventKind } from '../../core/ports/feed.ts';
+import type { Event, EventKind } from '../../core/ports/feed.ts';
+import type { Notary } from '../../core/ports/notary.ts';
 import type { AuthorizationPatch, Fence } from '../../core/ports/store.ts';
 import { toColumns } from './authorization-row.ts';
 import { member, STATE_SET, toNumber } from './columns.ts';
 import { appendEvent } from './events.ts';
+import { appendLinked } from './links.ts';
 import type { Session } from './session.ts';
 import type { Db } from './tables.ts';
 
-/** What the store's parts work with. `now` is the domain's clock, for audit entries that no caller dates. */
-export type Parts = { readonly session: Session; readonly now: (() => Instant) | undefined };
+/** What the store's parts work with. `now` is the domain's clock, for audit entries that no caller dates; the notary signs them. */
+export type Parts = { readonly session: Session; readonly now: () => Instant; readonly notary: Notary };
 
 /** The authorization as it stands behind the fence: nobody else can write it until the transaction ends. */
 export type Standing = {
@@ -62,21 +63,26 @@ function isEnding(state: State): boolean {
   return state === 'purging' || state === 'purged';
 }
 
-/** Writes a patch, the audit entry of the move in it, and its event if it has one. @throws PerennialError `internal` for a move the state machine does not have. */
+/**
+ * Writes a patch, its event if it has one, `event` if there is one more, and the audit entry of the move in it. The last of a transaction: see
+ * {@link appendLinked}. @throws PerennialError `internal` for a move the state machine does not have.
+ */
 export async function applyPatch({
   tx,
   authorizationId,
   standing,
   patch,
   actor,
-  now,
+  parts: { now, notary },
+  event = null,
 }: {
   readonly tx: Db;
   readonly authorizationId: string;
   readonly standing: Standing;
   readonly patch: AuthorizationPatch;
   readonly actor: string;
-  readonly now: Parts['now'];
+  readonly parts: Pick<Parts, 'now' | 'notary'>;
+  readonly event?: Pick<Event, 'at' | 'kind' | 'reason'> | null;
 }): Promise<void> {
   const { state: from } = standing;
   const to = patch.state ?? from;
@@ -85,14 +91,14 @@ export async function applyPatch({
   if (Object.keys(columns).length === 0) return;
   await tx.updateTable('authorizations').set(columns).where('id', '=', authorizationId).execute();
   const reason = patch.stateReason ?? standing.stateReason;
-  const at = now === undefined ? databaseNow() : now();
+  const at = now();
   const kind = eventOf({ standing, patch, to });
-  if (kind !== null) await appendEvent({ tx, event: { at, kind, authorizationId, source: standing.source, reason } });
+  const own = kind === null ? null : { at, kind, reason };
+  for (const one of [own, event]) {
+    if (one !== null) await appendEvent({ tx, event: { ...one, authorizationId, source: standing.source } });
+  }
   if (to === from && reason === standing.stateReason) return;
-  await tx
-    .insertInto('audit')
-    .values({ at, authorization_id: authorizationId, actor, action: `state:${to}`, reason })
-    .execute();
+  await appendLinked({ tx, entry: { at, authorizationId, actor, action: `state:${to}`, reason }, notary });
 }
 
 /** The event that a patch means for whoever follows the feed; at most one. */
@@ -111,8 +117,4 @@ function eventOf({
   if (patch.trouble === undefined) return null;
   if (patch.trouble?.kind === 'unsure') return standing.trouble === 'unsure' ? null : 'refresh_unsure';
   return standing.trouble === 'unsure' && to === 'active' ? 'refresh_sure_again' : null;
-}
-
-function databaseNow() {
-  return sql<number>`(extract(epoch from clock_timestamp()) * 1000)::double precision`;
 }

@@ -1,5 +1,7 @@
 import { type Kysely, sql } from 'kysely';
 import type { Migration } from 'kysely/migration';
+import { AUDIT_CHAIN_NAMES } from '../../core/audit-text.ts';
+import { RECEIPT_CHAIN } from '../../core/receipt-text.ts';
 
 const ID = 'text collate "C"';
 const OWNER = `authorization_id ${ID} not null references perennial.authorizations (id)`;
@@ -173,11 +175,59 @@ const PULLS: readonly string[] = [
   )`,
 ];
 
+const LINK = `add column seq bigint, add column previous_hash text, add column hash text, add column signature text, add column key_id text`;
+
+const ERASURE: readonly string[] = [
+  `alter table perennial.authorizations
+    add column at_end text,
+    add column upstream_end text,
+    add column swept_jobs integer not null default 0,
+    add column swept_events integer not null default 0,
+    add column key_fingerprint text`,
+  `alter table perennial.audit add column chain text, ${LINK}`,
+  'create unique index audit_by_link on perennial.audit (chain, seq) where chain is not null',
+  'create index audit_unlinked on perennial.audit (id) where chain is null',
+  // A row for each chain from the beginning: whoever writes a link locks it.
+  `create table perennial.chain_heads (
+    chain text primary key,
+    seq bigint not null,
+    hash text not null
+  ) with (fillfactor = 50)`,
+  `insert into perennial.chain_heads
+    select chain, 0, '' from unnest(array[${[...AUDIT_CHAIN_NAMES, RECEIPT_CHAIN].map((name) => `'${name}'`)}]) as names (chain)`,
+  `alter table perennial.receipts
+    add column source text,
+    add column network text,
+    add column usage text,
+    add column accepted_at double precision,
+    add column key_fingerprint text,
+    add column upstream text not null default 'not_asked',
+    add column findings jsonb,
+    ${LINK}`,
+  `update perennial.receipts as r set source = a.source, network = a.network, usage = a.usage, accepted_at = a.accepted_at,
+    findings = '{"key":"gone","tokens":"gone","records":"gone","queue":"unchecked"}'
+    from perennial.authorizations as a where a.id = r.authorization_id`,
+  `alter table perennial.receipts
+    alter column source set not null,
+    alter column network set not null,
+    alter column usage set not null,
+    alter column accepted_at set not null,
+    alter column upstream drop default,
+    alter column findings set not null,
+    drop column verified`,
+  'create unique index receipts_by_link on perennial.receipts (seq) where seq is not null',
+  `create trigger receipts_are_append_only before update or delete or truncate on perennial.receipts
+    for each statement execute function perennial.refuse_change()`,
+  // The purge lag of the last days is asked for at each scrape.
+  'create index receipts_by_time on perennial.receipts (purged_at)',
+];
+
 /** Every migration there is, by name and in order. A published one never changes. */
 export const MIGRATIONS: Readonly<Record<string, Migration>> = {
   '0001_initial': { up: (db) => runAll(db, INITIAL) },
   '0002_token_safety': { up: (db) => runAll(db, TOKEN_SAFETY) },
   '0003_pulls': { up: (db) => runAll(db, PULLS) },
+  '0004_erasure': { up: (db) => runAll(db, ERASURE) },
 };
 
 // biome-ignore lint/suspicious/noExplicitAny: Kysely's own signature; a migration knows no table types.

@@ -2,9 +2,9 @@ import { sql } from 'kysely';
 import type { Store } from '../../core/ports/store.ts';
 import type { Parts } from './fenced.ts';
 
-type Operations = Pick<Store, 'ping' | 'wallNow' | 'appendAudit' | 'auditOf'>;
+type Operations = Pick<Store, 'ping' | 'wallNow'>;
 
-/** The audit trail, which the database lets nobody rewrite, and whether the database answers. */
+/** Whether the database answers, and what time it is there. */
 export function operations({ session }: Parts): Operations {
   return {
     ping: () =>
@@ -16,20 +16,6 @@ export function operations({ session }: Parts): Operations {
         const { rows } = await sql<{ readonly now: number }>`
           select (extract(epoch from clock_timestamp()) * 1000)::double precision as now`.execute(db);
         return rows[0]?.now ?? Number.NaN;
-      }),
-    appendAudit: ({ at, authorizationId, actor, action, reason }) =>
-      session.query(async (db) => {
-        await db.insertInto('audit').values({ at, authorization_id: authorizationId, actor, action, reason }).execute();
-      }),
-    auditOf: (authorizationId) =>
-      session.query(async (db) => {
-        const rows = await db
-          .selectFrom('audit')
-          .select(['at', 'actor', 'action', 'reason'])
-          .where('authorization_id', '=', authorizationId)
-          .orderBy('id')
-          .execute();
-        return rows.map((row) => ({ ...row, authorizationId }));
       }),
   };
 }

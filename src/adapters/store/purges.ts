@@ -1,37 +1,22 @@
 import { mayMove } from '../../core/authorization.ts';
 import { PerennialError } from '../../core/errors.ts';
-import type { CommitResult, Receipt, Store } from '../../core/ports/store.ts';
-import { member, PURGE_REASON_SET, toDeleted, toEndpoint } from './columns.ts';
+import type { DeletedRows } from '../../core/ports/audit.ts';
+import type { CommitResult, Store } from '../../core/ports/store.ts';
+import { toDeletedRows, toEndpoint } from './columns.ts';
 import { fenced, type Parts } from './fenced.ts';
-import type { Session } from './session.ts';
+import { appendLinked, appendReceipt } from './links.ts';
 import type { Db } from './tables.ts';
 
-type Purges = Pick<Store, 'deleteRows' | 'finishPurge' | 'receipt'>;
-const NOTHING: Receipt['deleted'] = { tokens: 0, packs: 0, manifests: 0, changes: 0 };
+type Purges = Pick<Store, 'deleteRows' | 'finishPurge'>;
+const NOTHING: DeletedRows = { tokens: 0, packs: 0, manifests: 0, changes: 0, journal: 0 };
 
 /** The end of an authorization. Its row and its lease stay: the id is spent, and the fence goes on growing. */
-export function purges({ session }: Parts): Purges {
+export function purges(parts: Parts): Purges {
+  const { session } = parts;
   return {
     deleteRows: (fence) =>
       fenced({ session, fence }, (tx) => deleteRows({ tx, authorizationId: fence.authorizationId })),
-    finishPurge: (value) => finishPurge({ session, value }),
-    receipt: (authorizationId) =>
-      session.query(async (db) => {
-        const row = await db
-          .selectFrom('receipts')
-          .selectAll()
-          .where('authorization_id', '=', authorizationId)
-          .executeTakeFirst();
-        if (row === undefined) return null;
-        return {
-          authorizationId,
-          purgedAt: row.purged_at,
-          dueAt: row.due_at,
-          reason: member(PURGE_REASON_SET, row.reason),
-          deleted: toDeleted(row.deleted),
-          verified: row.verified,
-        };
-      }),
+    finishPurge: (value) => finishPurge({ parts, value }),
   };
 }
 
@@ -41,19 +26,22 @@ async function deleteRows({
 }: {
   readonly tx: Db;
   readonly authorizationId: string;
-}): Promise<Receipt['deleted']> {
+}): Promise<DeletedRows> {
   const row = await tx
     .selectFrom('authorizations')
     .select(['endpoint', 'deleted'])
     .where('id', '=', authorizationId)
     .executeTakeFirstOrThrow();
-  const before = row.deleted === null ? NOTHING : toDeleted(row.deleted);
-  for (const table of ['intents', 'pulls', 'pull_pages'] as const) await deleteFrom({ tx, table, authorizationId });
+  const before = row.deleted === null ? NOTHING : toDeletedRows(row.deleted);
+  await deleteFrom({ tx, table: 'intents', authorizationId });
+  const pulls = await deleteFrom({ tx, table: 'pulls', authorizationId });
+  const pages = await deleteFrom({ tx, table: 'pull_pages', authorizationId });
   const deleted = {
     tokens: before.tokens + (await deleteFrom({ tx, table: 'tokens', authorizationId })),
     packs: before.packs + (await deleteFrom({ tx, table: 'packs', authorizationId })),
     manifests: before.manifests + (await deleteFrom({ tx, table: 'manifests', authorizationId })),
     changes: before.changes + (await deleteFrom({ tx, table: 'changes', authorizationId })),
+    journal: before.journal + pulls + pages,
   };
   // The endpoint's name tells where a patient is treated; its id stays, so that a receipt can be traced to a source.
   const { name: _erased, ...endpoint } = toEndpoint(row.endpoint);
@@ -91,10 +79,10 @@ async function deleteFrom({
 }
 
 function finishPurge({
-  session,
+  parts: { session, notary },
   value: { receipt, actor, ...fence },
 }: {
-  readonly session: Session;
+  readonly parts: Parts;
   readonly value: Parameters<Store['finishPurge']>[0];
 }): Promise<CommitResult> {
   const { authorizationId } = fence;
@@ -103,22 +91,16 @@ function finishPurge({
     if (receipt.authorizationId !== authorizationId || !mayMove({ from: state, to: 'purged' })) {
       throw new PerennialError('internal', { field: `state ${state} to purged` });
     }
-    await tx
+    const { key_fingerprint: keyFingerprint } = await tx
       .updateTable('authorizations')
       .set({ state: 'purged', state_reason: reason, purge_reason: reason, purged_at: purgedAt, next_run_at: null })
       .where('id', '=', authorizationId)
-      .execute();
-    const row = {
-      authorization_id: authorizationId,
-      purged_at: purgedAt,
-      due_at: receipt.dueAt,
-      reason,
-      deleted: JSON.stringify(receipt.deleted),
-      verified: receipt.verified,
-    };
-    await tx.insertInto('receipts').values(row).execute();
-    const entry = { at: purgedAt, authorization_id: authorizationId, actor, action: 'state:purged', reason };
-    await tx.insertInto('audit').values(entry).execute();
+      .returning('key_fingerprint')
+      .executeTakeFirstOrThrow();
+    const entry = { at: purgedAt, authorizationId, actor, action: 'state:purged', reason };
+    await appendLinked({ tx, entry, notary });
+    // The head that all purges share is locked last, for as short as can be.
+    await appendReceipt({ tx, receipt: { ...receipt, keyFingerprint }, notary });
     return 'committed';
   });
 }

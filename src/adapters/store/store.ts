@@ -1,13 +1,16 @@
 import type { Kysely } from 'kysely';
 import type { Instant } from '../../core/clock.ts';
+import type { Notary } from '../../core/ports/notary.ts';
 import type { Store } from '../../core/ports/store.ts';
 import { abilities } from './abilities.ts';
+import { auditTrail } from './audit.ts';
 import { authorizations } from './authorizations.ts';
 import { calendar, endings } from './calendar.ts';
 import { events } from './events.ts';
 import { failureOf } from './failures.ts';
 import { leases } from './leases.ts';
 import { operations } from './operations.ts';
+import { proofs } from './proofs.ts';
 import { purges } from './purges.ts';
 import { records } from './records.ts';
 import { createSession } from './session.ts';
@@ -16,15 +19,17 @@ import { sweeps } from './sweeps.ts';
 import { SCHEMA, type Tables } from './tables.ts';
 import { tokens } from './tokens.ts';
 
-/** The Store port over a migrated database, whichever PostgreSQL it is. `now` dates the audit entries of moves; without it the database's clock does. */
+/** The Store port over a migrated database, whichever PostgreSQL it is. `now` dates the audit entries of moves, and the notary signs all entries and receipts. */
 export function createStore({
   database,
   now,
+  notary,
 }: {
   readonly database: Kysely<Tables>;
-  readonly now: (() => Instant) | undefined;
+  readonly now: () => Instant;
+  readonly notary: Notary;
 }): Store {
-  const parts = { session: createSession(database.withSchema(SCHEMA)), now };
+  const parts = { session: createSession(database.withSchema(SCHEMA)), now, notary };
   return {
     ...authorizations(parts),
     ...leases(parts),
@@ -32,6 +37,8 @@ export function createStore({
     ...records(parts),
     ...sweeps(parts),
     ...purges(parts),
+    ...proofs(parts),
+    ...auditTrail(parts),
     ...sourceStates(parts),
     ...abilities(parts),
     ...calendar(parts),

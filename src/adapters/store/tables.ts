@@ -34,6 +34,9 @@ export type AuthorizationsTable = {
   readonly purge_due_at: number | null;
   readonly purge_reason: string | null;
   readonly purged_at: number | null;
+  readonly at_end: string | null;
+  readonly upstream_end: string | null;
+  readonly key_fingerprint: string | null;
   readonly fetched_at: number | null;
   readonly last_pull_at: number | null;
   readonly last_pull_result: string | null;
@@ -44,8 +47,20 @@ export type AuthorizationsTable = {
   readonly fingerprint: string | null;
   /** Of the requests of earlier consents, as JSON. */
   readonly earlier_fingerprints: ColumnType<unknown, string | undefined, string>;
+  /** What the queues gave up so far, summed like `deleted`. */
+  readonly swept_jobs: Generated<number>;
+  readonly swept_events: Generated<number>;
   /** Rows deleted so far, summed over the tries of a purge that a crash cut in two. */
   readonly deleted: ColumnType<unknown, string | undefined, string>;
+};
+
+/** Null in rows that are older than the chains. */
+type LinkColumns = {
+  readonly seq: ColumnType<Big | null, number, never>;
+  readonly previous_hash: string | null;
+  readonly hash: string | null;
+  readonly signature: string | null;
+  readonly key_id: string | null;
 };
 
 export type Tables = {
@@ -94,8 +109,14 @@ export type Tables = {
     readonly due_at: number | null;
     readonly reason: string;
     readonly deleted: JsonColumn;
-    readonly verified: boolean;
-  };
+    readonly source: string;
+    readonly network: string;
+    readonly usage: string;
+    readonly accepted_at: number;
+    readonly key_fingerprint: string | null;
+    readonly upstream: string;
+    readonly findings: JsonColumn;
+  } & LinkColumns;
   readonly source_states: {
     readonly source: string;
     readonly condition: string;
@@ -122,7 +143,9 @@ export type Tables = {
     readonly actor: string;
     readonly action: string;
     readonly reason: string | null;
-  };
+    readonly chain: string | null;
+  } & LinkColumns;
+  readonly chain_heads: { readonly chain: string; readonly seq: BigColumn; readonly hash: string };
 };
 
 /** A connection to the tables, or a transaction on them. Always schema-qualified: see {@link SCHEMA}. */

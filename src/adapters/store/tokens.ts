@@ -100,17 +100,17 @@ export async function replaceTokens({
 }
 
 function commitTokens({
-  parts: { session, now },
+  parts,
   value: { expectedVersion, tokens: next, patch, actor, ...fence },
 }: {
   readonly parts: Parts;
   readonly value: Parameters<Store['commitTokens']>[0];
 }): Promise<CommitResult> {
   const { authorizationId } = fence;
-  return fencedBeforePurge({ session, fence }, async (tx, standing) => {
+  return fencedBeforePurge({ session: parts.session, fence }, async (tx, standing) => {
     if (!(await replaceTokens({ tx, authorizationId, expectedVersion, next })))
       return wasThisOne({ tx, authorizationId, next });
-    await applyPatch({ tx, authorizationId, standing, patch, actor, now });
+    await applyPatch({ tx, authorizationId, standing, patch, actor, parts });
     return 'committed';
   });
 }

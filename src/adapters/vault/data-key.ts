@@ -8,6 +8,7 @@ const HEADER = Uint8Array.of(VERSION);
 export const DATA_KEY_BYTES = 32;
 /** 132 bits in base64url. */
 const MAC_CHARS = 22;
+const FINGERPRINT_CHARS = 22;
 
 /**
  * Opens a data key for use and wipes `bytes`. What it gives holds the key in closures and KeyObjects only: printed or serialised, nothing of it shows.
@@ -23,6 +24,7 @@ export function createDataKey({
   const sealing = createSecretKey(bytes);
   // Derived, so that hashing and sealing never share a key.
   const hashing = deriveKey({ bytes, info: 'perennial/mac/v1' });
+  const fingerprint = expand({ key: sealing, info: 'perennial/fingerprint/v1' });
   bytes.fill(0);
   return {
     seal: ({ purpose, context, bytes: plain }) =>
@@ -38,6 +40,9 @@ export function createDataKey({
         .update(value)
         .digest('base64url')
         .slice(0, MAC_CHARS),
+    // A prefix of its own, so that no caller can ask for the key that hashes.
+    derive: (info) => expand({ key: sealing, info: `perennial/derived/v1|${info}` }),
+    fingerprint: fingerprint.toString('base64url').slice(0, FINGERPRINT_CHARS),
   };
 }
 
@@ -55,8 +60,12 @@ function bindingOf({
 }
 
 function deriveKey({ bytes, info }: { readonly bytes: Buffer; readonly info: string }): KeyObject {
-  const derived = Buffer.from(hkdfSync('sha256', bytes, '', info, DATA_KEY_BYTES));
+  const derived = expand({ key: bytes, info });
   const key = createSecretKey(derived);
   derived.fill(0);
   return key;
+}
+
+function expand({ key, info }: { readonly key: Buffer | KeyObject; readonly info: string }): Buffer {
+  return Buffer.from(hkdfSync('sha256', key, '', info, DATA_KEY_BYTES));
 }

@@ -5,6 +5,7 @@ import type { Vault } from '../../core/ports/vault.ts';
 import { hasCode, makeFolder, shred, syncFolder, translated, unlessMissing, writeNew } from './disk.ts';
 import { fileAnchors } from './file-anchors.ts';
 import { encodeRecord, formerWrap, lastRecord } from './key-file.ts';
+import { keyFilesIn, keyFolders } from './key-folder.ts';
 import type { KeptKey, KeyStore } from './key-store.ts';
 import type { Keyring } from './keyring.ts';
 import { replaceIn } from './replace-in-file.ts';
@@ -13,8 +14,6 @@ import { createVault } from './vault.ts';
 /** Where the files of one authorization lie: 256 folders, and a hash as name, so that no id can lead out of them. */
 type Place = { readonly folder: string; readonly name: string; readonly file: string };
 
-const FOLDER = /^[0-9a-f]{2}$/;
-const KEY_FILE = /^[0-9a-f]{64}\.key$/;
 /** Looks at a file without a whole record: somebody may be erasing it at this moment, and then it is gone at the next. */
 const LOOKS_MAX = 3;
 
@@ -113,9 +112,9 @@ async function list({
   readonly limit: number;
 }): ReturnType<KeyStore['list']> {
   const kept: KeptKey[] = [];
-  for (const folder of await namesIn({ folder: directory, pattern: FOLDER })) {
+  for (const folder of await keyFolders(directory)) {
     if (after !== null && folder < after.slice(0, 2)) continue;
-    for (const name of await namesIn({ folder: join(directory, folder), pattern: KEY_FILE })) {
+    for (const name of await keyFilesIn(join(directory, folder))) {
       if (after !== null && name <= after) continue;
       const key = await keptIn(join(directory, folder, name));
       if (key !== null) kept.push(key);
@@ -123,17 +122,6 @@ async function list({
     }
   }
   return { kept, next: null };
-}
-
-async function namesIn({
-  folder,
-  pattern,
-}: {
-  readonly folder: string;
-  readonly pattern: RegExp;
-}): Promise<readonly string[]> {
-  const names = (await unlessMissing(readdir(folder))) ?? [];
-  return names.filter((name) => pattern.test(name)).sort();
 }
 
 async function keptIn(file: string): Promise<KeptKey | null> {

@@ -1,4 +1,4 @@
-import { createSecretKey, hkdfSync, type KeyObject } from 'node:crypto';
+import { createSecretKey, type KeyObject } from 'node:crypto';
 import { PerennialError } from '../../core/errors.ts';
 import type { Secret } from '../../core/secret.ts';
 import { decrypt, encrypt } from './format.ts';
@@ -8,7 +8,7 @@ const KEY_BYTES = 32;
 const BASE64 = /^[A-Za-z0-9+/]+={0,2}$/;
 const KEY_ID = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
 
-/** The key-encryption keys. They wrap data keys and make other keys by derivation; they themselves never leave. */
+/** The key-encryption keys. They wrap data keys; they themselves never leave. */
 export type Keyring = {
   /** The key that wraps. */
   readonly currentId: string;
@@ -19,8 +19,6 @@ export type Keyring = {
   readonly wrap: (value: { readonly authorizationId: string; readonly dataKey: Uint8Array }) => Uint8Array;
   /** @throws PerennialError `unseal_failed` when the key it names is not ours, or the owner or a byte differs. */
   readonly unwrap: (value: { readonly authorizationId: string; readonly wrapped: Uint8Array }) => Buffer;
-  /** 32 bytes for `info` from each key by HKDF-SHA-256, the current key's first. */
-  readonly derive: (info: string) => readonly { readonly keyId: string; readonly bytes: Buffer }[];
 };
 
 type Key = { readonly id: string; readonly key: KeyObject };
@@ -50,8 +48,6 @@ export function createKeyring(keys: readonly { readonly id: string; readonly key
       if (parts === null || key === undefined) throw new PerennialError('unseal_failed');
       return decrypt({ key, aad: ownerOf(authorizationId), sealed: parts.sealed });
     },
-    derive: (info) =>
-      parsed.map(({ id, key }) => ({ keyId: id, bytes: Buffer.from(hkdfSync('sha256', key, '', info, KEY_BYTES)) })),
   };
 }
 

@@ -8,8 +8,11 @@ const limits = {
   keyMaxChars: 512,
 } as const;
 
-/** What a key may do: `records` covers the resources and the changes, which name them; `token` the access tokens; `read` the rest. */
-export const SCOPES = ['enqueue', 'read', 'purge', 'pull', 'records', 'token'] as const;
+/**
+ * What a key may do: `records` covers the resources and the changes, which name them; `token` the access tokens; `audit` the audit trail and all receipts;
+ * `operate` what concerns the installation; `read` the rest.
+ */
+export const SCOPES = ['enqueue', 'read', 'purge', 'pull', 'records', 'token', 'audit', 'operate'] as const;
 export type Scope = (typeof SCOPES)[number];
 
 /** One calling service. `keyHash` is the sha256 of its key, so that a configuration dump opens nothing. */
@@ -23,8 +26,8 @@ export type ApiKey = {
 export type Callers = {
   /** The service of an authenticated request, or null. */
   readonly serviceOf: (request: FastifyRequest) => string | null;
-  /** A hook that lets pass who has a key with the scope. It throws `unauthenticated` or `forbidden`. */
-  readonly guard: (scope: Scope) => (request: FastifyRequest, reply: FastifyReply) => Promise<void>;
+  /** A hook that lets pass who has a key with the scope; `any` asks for no more than a key. It throws `unauthenticated` or `forbidden`. */
+  readonly guard: (scope: Scope | 'any') => (request: FastifyRequest, reply: FastifyReply) => Promise<void>;
 };
 
 /** Authenticates by `Authorization: Bearer` or `X-API-Key`, comparing sha256 sums in constant time over all keys. */
@@ -41,7 +44,7 @@ export function createCallers({ apiKeys, log }: { readonly apiKeys: readonly Api
         throw new PerennialError('unauthenticated');
       }
       callers.set(request, key.service);
-      if (!key.scopes.includes(scope)) {
+      if (scope !== 'any' && !key.scopes.includes(scope)) {
         log.warn('scope_missing', { route, code: 'forbidden', service: key.service, reason: scope });
         throw new PerennialError('forbidden', { field: `scope ${scope}` });
       }

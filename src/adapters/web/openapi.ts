@@ -42,13 +42,18 @@ function operationOf(route: Route): Json {
   return {
     operationId: route.operationId,
     summary: route.summary,
-    ...(route.scope === null ? { security: [] } : { description: `The API key needs the scope \`${route.scope}\`.` }),
+    ...guardOf(route),
     ...(parameters.length === 0 ? {} : { parameters }),
     ...(route.body === undefined
       ? {}
       : { requestBody: { required: true, content: { 'application/json': { schema: refTo(route.body) } } } }),
     responses: { ...successesOf(route.success), ...failuresOf(route) },
   };
+}
+
+function guardOf({ scope }: Route): Json {
+  if (scope === null) return { security: [] };
+  return { description: scope === 'any' ? 'Any API key will do.' : `The API key needs the scope \`${scope}\`.` };
 }
 
 function parametersOf(schema: z.ZodObject | undefined, place: 'path' | 'query'): readonly Json[] {

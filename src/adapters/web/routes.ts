@@ -22,8 +22,8 @@ export type Route = {
   readonly path: string;
   readonly operationId: string;
   readonly summary: string;
-  /** What the API key must be good for; null lets everybody in. */
-  readonly scope: Scope | null;
+  /** What the API key must be good for; `any` takes every key, null lets everybody in. */
+  readonly scope: Scope | 'any' | null;
   readonly params?: z.ZodObject;
   readonly query?: z.ZodObject;
   readonly body?: ComponentName;

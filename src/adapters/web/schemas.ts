@@ -1,5 +1,7 @@
 import { z } from 'zod';
 import { accessTokenSchema, calendarSchema, eventSchema, sourceStateSchema } from '../../contract/feed.ts';
+import { fleetSchema } from '../../contract/fleet.ts';
+import { auditEntrySchema, auditHeadsSchema, receiptSchema, signingKeySchema } from '../../contract/proof.ts';
 import { resourceTypeSchema, settledSchema, typesSchema, verdictRequestSchema } from '../../contract/records.ts';
 import {
   authorizationRequestSchema,
@@ -9,6 +11,7 @@ import {
   faultOf,
   idSchema,
 } from '../../contract/wire.ts';
+import { AUDIT_CHAIN_NAMES } from '../../core/audit-text.ts';
 import { STATES } from '../../core/authorization.ts';
 import { PerennialError } from '../../core/errors.ts';
 import { LIMITS } from '../../core/limits.ts';
@@ -66,6 +69,17 @@ export const eventsQuery = z.strictObject({
   after: z.coerce.number().int().min(0).default(0).describe('The cursor up to which events are known already'),
   limit,
 });
+export const receiptsQuery = z.strictObject({
+  after: z.coerce.number().int().min(0).default(0).describe('The place in the chain up to which receipts are known'),
+  limit,
+});
+export const auditQuery = z.strictObject({
+  chain: z
+    .enum([...AUDIT_CHAIN_NAMES, 'none'])
+    .describe('Which chain; `none` are the entries that are older than the chains'),
+  after: z.coerce.number().int().min(0).default(0).describe('The cursor up to which entries are known'),
+  limit,
+});
 export const calendarQuery = z.strictObject({
   withinDays: z.coerce
     .number()
@@ -90,13 +104,13 @@ export const eventPageSchema = z.object({
   next: z.number().int().describe('The `after` of the next question; survives restarts'),
 });
 export const sourcesSchema = z.object({ sources: z.array(sourceStateSchema) });
-export const receiptSchema = z.object({
-  authorizationId: idSchema,
-  purgedAt: z.iso.datetime(),
-  dueAt: z.iso.datetime().nullable(),
-  reason: z.enum(['one_time_expired', 'requested', 'retention']),
-  deleted: z.object({ tokens: z.number(), packs: z.number(), manifests: z.number(), changes: z.number() }),
-  verified: z.boolean(),
+export const receiptPageSchema = z.object({
+  receipts: z.array(receiptSchema),
+  next: z.number().int().describe('The `after` of the next question'),
+});
+export const auditPageSchema = z.object({
+  entries: z.array(auditEntrySchema),
+  next: z.number().int().describe('The `after` of the next question'),
 });
 /** The public half only: a private part in the configured key is cut off by the schema. */
 export const intakeKeySchema = z.object({
@@ -106,6 +120,7 @@ export const intakeKeySchema = z.object({
   kid: z.string(),
 });
 export type IntakeKey = z.infer<typeof intakeKeySchema>;
+export type SigningKey = z.infer<typeof signingKeySchema>;
 
 /** What the OpenAPI document refers to by name. */
 export const COMPONENTS = {
@@ -120,7 +135,12 @@ export const COMPONENTS = {
   AccessToken: { schema: accessTokenSchema, io: 'output' },
   EventPage: { schema: eventPageSchema, io: 'output' },
   Calendar: { schema: calendarSchema, io: 'output' },
+  Fleet: { schema: fleetSchema, io: 'output' },
   Sources: { schema: sourcesSchema, io: 'output' },
+  ReceiptPage: { schema: receiptPageSchema, io: 'output' },
+  AuditPage: { schema: auditPageSchema, io: 'output' },
+  AuditHeads: { schema: auditHeadsSchema, io: 'output' },
+  SigningKey: { schema: signingKeySchema, io: 'output' },
   IntakeKey: { schema: intakeKeySchema, io: 'output' },
   Error: { schema: errorSchema, io: 'output' },
 } as const satisfies Record<string, { schema: z.ZodType; io: 'input' | 'output' }>;

@@ -10,7 +10,7 @@ import { answerFailure, installFailures, routeOf } from './failures.ts';
 import { type Health, registerHealth } from './health.ts';
 import { openApiOf } from './openapi.ts';
 import type { Route } from './routes.ts';
-import type { IntakeKey } from './schemas.ts';
+import type { IntakeKey, SigningKey } from './schemas.ts';
 import { createV1Routes } from './v1.ts';
 
 const limits = {
@@ -38,6 +38,7 @@ export type WebOptions = {
   readonly port: number;
   readonly version: string;
   readonly intakePublicJwk: IntakeKey;
+  readonly signingPublicJwk: SigningKey;
 };
 
 export type WebServer = {

@@ -1,12 +1,11 @@
 import { accessTokenSchema } from '../../contract/feed.ts';
 import type { Service } from '../../contract/service.ts';
-import type { Receipt } from '../../core/ports/store.ts';
 import { BY_ID, ONE, type Route } from './routes.ts';
-import { changePageSchema, changesQuery, idParams, readParams, receiptSchema } from './schemas.ts';
+import { changePageSchema, changesQuery, idParams, readParams } from './schemas.ts';
 
-/** The routes that read back what is kept of one authorization beside its records: changes, its access token, receipt. */
+/** The routes that read back what is kept of one authorization beside its records: changes and its access token. */
 export function createReadings(service: Service): readonly Route[] {
-  return [changes(service), token(service), receipt(service)];
+  return [changes(service), token(service)];
 }
 
 function changes(service: Service): Route {
@@ -59,29 +58,5 @@ function token(service: Service): Route {
       reply.header('cache-control', 'no-store');
       return handed;
     },
-  };
-}
-
-function receipt(service: Service): Route {
-  return {
-    method: 'GET',
-    path: `${ONE}/receipt`,
-    operationId: 'getReceipt',
-    summary: 'The proof that an authorization was purged: when, why and how much; no health data.',
-    scope: 'read',
-    params: idParams,
-    success: [{ status: 200, description: 'The receipt', schema: 'Receipt' }],
-    errors: [...BY_ID, 'not_found'],
-    handle: async ({ request }) =>
-      receiptSchema.parse(receiptView(await service.receipt(readParams(idParams, request.params).id))),
-  };
-}
-
-function receiptView(receipt: Receipt) {
-  const { dueAt } = receipt;
-  return {
-    ...receipt,
-    purgedAt: new Date(receipt.purgedAt).toISOString(),
-    dueAt: dueAt === null ? null : new Date(dueAt).toISOString(),
   };
 }

@@ -2,12 +2,26 @@ import type { Service } from '../../contract/service.ts';
 import { authorizationViewSchema, parseAuthorizationRequest } from '../../contract/wire.ts';
 import type { Log } from '../../core/ports/telemetry.ts';
 import { BY_ID, ONE, type Route } from './routes.ts';
-import { type IntakeKey, idParams, intakeKeySchema, listQuery, pageSchema, readParams } from './schemas.ts';
+import {
+  type IntakeKey,
+  idParams,
+  intakeKeySchema,
+  listQuery,
+  pageSchema,
+  readParams,
+  type SigningKey,
+} from './schemas.ts';
+import { createAuditRoutes } from './v1-audit.ts';
 import { createFleetRoutes } from './v1-fleet.ts';
 import { createReadings } from './v1-readings.ts';
 import { createRecordRoutes } from './v1-records.ts';
 
-type Parts = { readonly service: Service; readonly log: Log; readonly intakePublicJwk: IntakeKey };
+type Parts = {
+  readonly service: Service;
+  readonly log: Log;
+  readonly intakePublicJwk: IntakeKey;
+  readonly signingPublicJwk: SigningKey;
+};
 
 const AUTHORIZATION = { description: 'The authorization', schema: 'Authorization' } as const;
 
@@ -22,6 +36,7 @@ export function createV1Routes(parts: Parts): readonly Route[] {
     ...createRecordRoutes(parts),
     ...createReadings(parts.service),
     ...createFleetRoutes(parts.service),
+    ...createAuditRoutes(parts),
     intakeKey(parts),
   ];
 }

@@ -1,9 +1,12 @@
-import type { Authorization, PurgeReason, State, StateReason } from '../authorization.ts';
+import type { Authorization, State, StateReason } from '../authorization.ts';
 import type { Instant } from '../clock.ts';
 import type { TokenFacts } from '../decide-refresh.ts';
+import type { AuditStore, DeletedRows, Receipt } from './audit.ts';
 import type { FeedStore } from './feed.ts';
 import type { CommitResult, Fence } from './fence.ts';
+import type { Swept } from './queue.ts';
 
+export type { AuditEntry, Receipt } from './audit.ts';
 export type { CommitResult, Fence } from './fence.ts';
 
 export type SealedTokens = TokenFacts & {
@@ -31,6 +34,8 @@ export type NewAuthorization = {
   readonly authorization: Authorization;
   /** Keyed hash of the whole request, to tell a repetition from a conflict. */
   readonly fingerprint: string;
+  /** Of its data key: what the receipt names when the key is gone. */
+  readonly keyFingerprint: string;
   readonly tokens: SealedTokens;
 };
 
@@ -53,6 +58,8 @@ export type AuthorizationPatch = Partial<
     | 'purgeDueAt'
     | 'purgeReason'
     | 'purgedAt'
+    | 'atEnd'
+    | 'upstreamEnd'
     | 'fetchedAt'
     | 'lastPull'
     | 'freshAsOf'
@@ -81,26 +88,14 @@ export type RecordsCommit = Fence & {
   };
 };
 
-export type Receipt = {
-  readonly authorizationId: string;
-  readonly purgedAt: Instant;
-  readonly dueAt: Instant | null;
-  readonly reason: PurgeReason;
-  readonly deleted: {
-    readonly tokens: number;
-    readonly packs: number;
-    readonly manifests: number;
-    readonly changes: number;
-  };
-  readonly verified: boolean;
-};
-
-export type AuditEntry = {
-  readonly at: Instant;
-  readonly authorizationId: string | null;
-  readonly actor: string;
-  readonly action: string;
-  readonly reason: string | null;
+/** From deadline to receipt, in domain milliseconds; null where there was no purge. */
+export type PurgeLag = {
+  readonly purged: number;
+  readonly lastPurgedAt: Instant | null;
+  readonly p50Ms: number | null;
+  readonly p99Ms: number | null;
+  /** The earliest deadline that has passed without a receipt. */
+  readonly oldestDueAt: Instant | null;
 };
 
 /** The truth. Leases run on the store's own clock, so that workers with wrong clocks agree; all else is domain time. */
@@ -214,13 +209,21 @@ export type Store = {
   /** As of when the stalest records are that a standing authorization keeps; null when there are none. */
   readonly oldestFreshAsOf: () => Promise<Instant | null>;
   /** Fenced. Deletes all rows but the authorization's own, which keeps no health data, and says how many. */
-  readonly deleteRows: (value: Fence) => Promise<Receipt['deleted'] | 'superseded'>;
-  readonly finishPurge: (value: Fence & { readonly receipt: Receipt; readonly actor: string }) => Promise<CommitResult>;
-  readonly receipt: (authorizationId: string) => Promise<Receipt | null>;
-
-  readonly appendAudit: (entry: AuditEntry) => Promise<void>;
-  readonly auditOf: (authorizationId: string) => Promise<readonly AuditEntry[]>;
-} & FeedStore;
+  readonly deleteRows: (value: Fence) => Promise<DeletedRows | 'superseded'>;
+  /** Fenced. Adds to what the queues gave up of it and gives the sum of all tries; what a try gave up that died before it came here is not in it. */
+  readonly noteSwept: (value: Fence & Swept) => Promise<Swept | 'superseded'>;
+  /** How many rows still hold its tokens and its records, as a verifier counts who does not ask who deleted them. */
+  readonly leftOf: (authorizationId: string) => Promise<{ readonly tokens: number; readonly records: number }>;
+  /** How late purges were of which the receipt was written since `since`, and what is due and not purged now. */
+  readonly purgeLag: (query: { readonly now: Instant; readonly since: Instant }) => Promise<PurgeLag>;
+  /** Lets the database use the room of deleted rows again, and overwrite it in time. Best effort; never in a transaction. */
+  readonly reclaim: () => Promise<void>;
+  /** Fenced. The state, the receipt with the fingerprint of the destroyed key, and the audit entry, or nothing. */
+  readonly finishPurge: (
+    value: Fence & { readonly receipt: Omit<Receipt, 'keyFingerprint'>; readonly actor: string },
+  ) => Promise<CommitResult>;
+} & AuditStore &
+  FeedStore;
 
 /** The state and reason an authorization moves to, for patches that say both. */
 export function moveTo(state: State, stateReason: StateReason): Pick<AuthorizationPatch, 'state' | 'stateReason'> {

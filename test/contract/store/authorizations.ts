@@ -1,7 +1,18 @@
 import { describe, expect, test } from 'vitest';
 import { mayMove, STATES } from '../../../src/core/authorization.ts';
 import { NO_ENDS } from '../../../src/core/calendar.ts';
-import { ACTOR, authorizationOf, forceState, inserted, NOW, newId, taken, tokensOf, type Use } from './samples.ts';
+import {
+  ACTOR,
+  authorizationOf,
+  forceState,
+  inserted,
+  KEY_PRINT,
+  NOW,
+  newId,
+  taken,
+  tokensOf,
+  type Use,
+} from './samples.ts';
 
 export function authorizationsContract(use: Use): void {
   describe('authorizations', () => {
@@ -9,7 +20,7 @@ export function authorizationsContract(use: Use): void {
       const { store } = use();
       const authorization = authorizationOf(newId());
       const tokens = tokensOf(1);
-      await store.insert({ authorization, fingerprint: 'print-1', tokens, actor: 'portal' });
+      await store.insert({ authorization, fingerprint: 'print-1', keyFingerprint: KEY_PRINT, tokens, actor: 'portal' });
       expect(await store.get(authorization.id)).toStrictEqual(authorization);
       expect(await store.tokens(authorization.id)).toStrictEqual(tokens);
       expect(await store.fingerprintsOf(authorization.id)).toStrictEqual({ current: 'print-1', earlier: [] });
@@ -42,7 +53,7 @@ export function authorizationsContract(use: Use): void {
         lastError: null,
       });
       const tokens = tokensOf(1, { refreshExpiresAt: null, hasRefreshToken: false });
-      await store.insert({ authorization, fingerprint: 'x', tokens, actor: ACTOR });
+      await store.insert({ authorization, fingerprint: 'x', keyFingerprint: KEY_PRINT, tokens, actor: ACTOR });
       expect(await store.get(authorization.id)).toStrictEqual(authorization);
       expect(await store.tokens(authorization.id)).toStrictEqual(tokens);
     });
@@ -61,6 +72,7 @@ export function authorizationsContract(use: Use): void {
       const tries = Array.from({ length: 20 }, (_, index) => ({
         authorization: authorizationOf(id, { service: `service-${index}` }),
         fingerprint: `print-${index}`,
+        keyFingerprint: KEY_PRINT,
         tokens: tokensOf(1),
         actor: ACTOR,
       }));

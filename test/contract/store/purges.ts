@@ -6,6 +6,7 @@ import {
   filled,
   forceState,
   inserted,
+  KEY_PRINT,
   NOW,
   newId,
   receiptOf,
@@ -24,7 +25,13 @@ export function purgesContract(use: Use): void {
       await filled(store, otherFence);
       const untouched = await everythingOf(store, other);
       const before = await store.get(id);
-      expect(await store.deleteRows(fence)).toStrictEqual({ tokens: 1, packs: 4, manifests: 2, changes: 2 });
+      expect(await store.deleteRows(fence)).toStrictEqual({
+        tokens: 1,
+        packs: 4,
+        manifests: 2,
+        changes: 2,
+        journal: 3,
+      });
       for (const table of ['tokens', 'intents', 'packs', 'manifests', 'changes']) {
         expect(await sql(`select 1 from perennial.${table} where authorization_id = $1`, [id])).toStrictEqual([]);
       }
@@ -51,11 +58,17 @@ export function purgesContract(use: Use): void {
       await store.deleteRows(fence);
       const receipt = receiptOf(id);
       expect(await store.finishPurge({ ...fence, receipt, actor: 'purger' })).toBe('committed');
-      expect(await store.receipt(id)).toStrictEqual(receipt);
+      expect(await store.receipt(id)).toMatchObject({ ...receipt, keyFingerprint: KEY_PRINT });
       expect(await store.get(id)).toMatchObject({ state: 'purged', purgedAt: receipt.purgedAt, nextRunAt: null });
       const entry = { at: receipt.purgedAt, actor: 'purger', action: 'state:purged', reason: receipt.reason };
       expect((await store.auditOf(id)).at(-1)).toMatchObject(entry);
-      const again = { authorization: authorizationOf(id), fingerprint: 'f', tokens: tokensOf(1), actor: ACTOR };
+      const again = {
+        authorization: authorizationOf(id),
+        fingerprint: 'f',
+        keyFingerprint: KEY_PRINT,
+        tokens: tokensOf(1),
+        actor: ACTOR,
+      };
       expect(await store.insert(again)).toBe('exists');
       expect(await store.tokens(id)).toBeNull();
       expect((await store.seizeLease({ authorizationId: id, owner: 'x', leaseMs: 1 })).fence).toBe(fence.fence + 1);

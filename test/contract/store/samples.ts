@@ -52,6 +52,8 @@ export function authorizationOf(id: string, differences: Partial<Authorization> 
     purgeDueAt: NOW + 4,
     purgeReason: 'one_time_expired',
     purgedAt: null,
+    atEnd: 'expunge',
+    upstreamEnd: 'revoked',
     fetchedAt: NOW + 5,
     lastPull: { at: NOW + 6, result: 'partial', durationMs: 12.5 },
     freshAsOf: NOW + 7,
@@ -88,14 +90,26 @@ export function intentOf(authorizationId: string, differences: Partial<Intent> =
   };
 }
 
-export function receiptOf(authorizationId: string, differences: Partial<Receipt> = {}): Receipt {
+/** The fingerprint that every sample notes of its data key. */
+export const KEY_PRINT = 'a-fingerprint-of-a-key';
+
+/** What a purge would say of {@link authorizationOf}. */
+export function receiptOf(
+  authorizationId: string,
+  differences: Partial<Receipt> = {},
+): Omit<Receipt, 'keyFingerprint'> {
   return {
     authorizationId,
+    source: 'flexpa',
+    network: 'TEFCA_IAS',
+    usage: 'ONE_TIME',
+    acceptedAt: NOW + 0.5,
     purgedAt: NOW + 9.5,
     dueAt: NOW + 4,
     reason: 'one_time_expired',
-    deleted: { tokens: 1, packs: 2, manifests: 1, changes: 3 },
-    verified: true,
+    deleted: { tokens: 1, packs: 2, manifests: 1, changes: 3, journal: 4, jobs: 5, queueEvents: 6 },
+    upstream: 'not_asked',
+    findings: { key: 'gone', tokens: 'gone', records: 'gone', queue: 'gone' },
     ...differences,
   };
 }
@@ -104,7 +118,8 @@ export function receiptOf(authorizationId: string, differences: Partial<Receipt>
 export async function inserted(store: Store, differences: Partial<Authorization> = {}): Promise<string> {
   const id = newId();
   const authorization = authorizationOf(id, differences);
-  const result = await store.insert({ authorization, fingerprint: 'print', tokens: tokensOf(1), actor: ACTOR });
+  const value = { authorization, fingerprint: 'print', keyFingerprint: KEY_PRINT, tokens: tokensOf(1), actor: ACTOR };
+  const result = await store.insert(value);
   expect(result).toBe('inserted');
   return id;
 }

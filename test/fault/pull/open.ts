@@ -4,6 +4,7 @@ import { createCodec } from '../../../src/adapters/system/codec.ts';
 import { openFileVault } from '../../../src/adapters/vault/file.ts';
 import type { Store } from '../../../src/core/ports/store.ts';
 import { readKeyring } from '../../../src/main/key-settings.ts';
+import { notaryOf } from '../../support/notary.ts';
 import { type Bench, openBench } from '../../support/pull/bench.ts';
 import type { Order } from './order.ts';
 
@@ -19,7 +20,7 @@ export async function openAt({
   rigStore = (store) => store,
 }: Place & { readonly rigStore?: (store: Store) => Store }): Promise<Bench> {
   const clock = { ...createClock({ epochMs: 0, speed: 1 }), stopwatch: () => () => Number.POSITIVE_INFINITY };
-  const store = await openPostgresStore({ databaseUrl, poolSize: 2, now: clock.now });
+  const store = await openPostgresStore({ databaseUrl, poolSize: 2, now: clock.now, notary: notaryOf() });
   const keyring = readKeyring({ ENCRYPTION_KEYS: encryptionKeys });
   const vault = await openFileVault({ directory: keysDirectory, keyring });
   const bench = openBench({ store: rigStore(store), vault, codec: createCodec(), clock, baseUrl });

@@ -39,7 +39,10 @@ export function fetchesOnceAndErases(stage: () => Stage): void {
     expect(Date.parse(view.purgedAt ?? '')).toBeGreaterThanOrEqual(Date.parse(view.purgeDueAt ?? ''));
     expect(fetchesOf(world, link)).toEqual([200]);
     await expectNothingLeft(stage(), id);
-    expect(await system.service.receipt(id)).toMatchObject({ reason: 'one_time_expired', verified: true });
+    expect(await system.service.receipt({ id, actor: 'auditor' })).toMatchObject({
+      reason: 'one_time_expired',
+      findings: { key: 'gone', queue: 'gone' },
+    });
     await expect(system.service.accept({ request, actor: 'test' })).rejects.toMatchObject({
       code: 'authorization_purged',
     });

@@ -28,8 +28,12 @@ export function erasesWhenAsked(stage: () => Stage): void {
       alive: false,
       requestsAfterRevoke: 0,
     });
-    const receipt = await system.service.receipt(id);
-    expect(receipt).toMatchObject({ reason: 'requested', verified: true, deleted: { tokens: 1 } });
+    const receipt = await system.service.receipt({ id, actor: 'auditor' });
+    expect(receipt).toMatchObject({
+      reason: 'requested',
+      findings: { key: 'gone', queue: 'gone' },
+      deleted: { tokens: 1 },
+    });
     expect(receipt.deleted.packs).toBeGreaterThan(0);
     await expectNothingLeft(stage(), id);
     expect((await system.purge(id)).state, 'asking again changes nothing').toBe('purged');

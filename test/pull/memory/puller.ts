@@ -3,13 +3,14 @@ import { createClock } from '../../../src/adapters/system/clock.ts';
 import { createCodec } from '../../../src/adapters/system/codec.ts';
 import { openFileVault } from '../../../src/adapters/vault/file.ts';
 import { readKeyring } from '../../../src/main/key-settings.ts';
+import { notaryOf } from '../../support/notary.ts';
 import { newKey } from '../../support/processes.ts';
 import { openBench } from '../../support/pull/bench.ts';
 
 /** Pulls one patient's records into a real store, by the limits of production, and tells what it cost this process. */
 const [, , baseUrl = '', databaseUrl = '', directory = '', id = '', how = ''] = process.argv;
 const clock = createClock({ epochMs: 0, speed: 1 });
-const store = await openPostgresStore({ databaseUrl, poolSize: 2, now: clock.now });
+const store = await openPostgresStore({ databaseUrl, poolSize: 2, now: clock.now, notary: notaryOf() });
 const vault = await openFileVault({ directory, keyring: readKeyring({ ENCRYPTION_KEYS: newKey() }) });
 const held: Uint8Array[] = [];
 const bench = openBench({

@@ -24,7 +24,13 @@ export async function accept({ world, id }: { readonly world: World; readonly id
     accessLifetimeMs: ACCESS_LIFETIME_MS,
     refreshExpiresAt: refreshLifetimeMs === null ? null : EPOCH_MS + refreshLifetimeMs,
   });
-  await world.store.insert({ authorization: authorizationOf(id), fingerprint: 'f', tokens, actor: 'test' });
+  await world.store.insert({
+    authorization: authorizationOf(id),
+    fingerprint: 'f',
+    keyFingerprint: key.fingerprint,
+    tokens,
+    actor: 'test',
+  });
   world.usable.add(pair.access);
   world.stored.set(id, { version: 1, refresh: pair.refresh, access: pair.access });
 }
@@ -53,6 +59,8 @@ export function authorizationOf(id: string): Authorization {
     purgeDueAt: null,
     purgeReason: null,
     purgedAt: null,
+    atEnd: null,
+    upstreamEnd: null,
     fetchedAt: null,
     lastPull: null,
     freshAsOf: null,

@@ -35,6 +35,8 @@ export const CONFIGURED = {
   searchQuery: '',
   patientQuery: '',
   revokeOnPurge: false,
+  purgeDeadAfterMs: null,
+  expunge: null,
   incremental: false,
   reconcileEveryMs: 1,
   abilities: async () => null,

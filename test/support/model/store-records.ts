@@ -1,21 +1,14 @@
 import { mayMove } from '../../../src/core/authorization.ts';
 import { PerennialError } from '../../../src/core/errors.ts';
-import type { CommitResult, Receipt, Store } from '../../../src/core/ports/store.ts';
+import type { DeletedRows } from '../../../src/core/ports/audit.ts';
+import type { CommitResult, Store } from '../../../src/core/ports/store.ts';
 import { fenced, fencedBeforePurge, type Parts } from './store-tables.ts';
 
 type Records = Pick<
   Store,
-  | 'manifests'
-  | 'recordsNow'
-  | 'pack'
-  | 'pullJournal'
-  | 'commitRecords'
-  | 'changes'
-  | 'deleteRows'
-  | 'finishPurge'
-  | 'receipt'
+  'manifests' | 'recordsNow' | 'pack' | 'pullJournal' | 'commitRecords' | 'changes' | 'deleteRows' | 'finishPurge'
 >;
-const NOTHING: Receipt['deleted'] = { tokens: 0, packs: 0, manifests: 0, changes: 0 };
+const NOTHING: DeletedRows = { tokens: 0, packs: 0, manifests: 0, changes: 0, journal: 0 };
 
 /** Sealed records, and their end. */
 export function records(parts: Parts): Records {
@@ -64,18 +57,20 @@ function kept<V>(table: Map<string, V>, authorizationId: string, make: () => V):
   return found;
 }
 
-function purges({ tables }: Parts): Pick<Store, 'deleteRows' | 'finishPurge' | 'receipt'> {
+function purges({ tables }: Parts): Pick<Store, 'deleteRows' | 'finishPurge'> {
   return {
     deleteRows: async (fence) =>
       fenced({ tables, fence }, (row) => {
         const { authorizationId: id } = fence;
         const before = row.deleted ?? NOTHING;
+        const journal = tables.journals.get(id);
         tables.intents.delete(id);
         row.deleted = {
           tokens: before.tokens + (tables.tokens.delete(id) ? 1 : 0),
           packs: before.packs + (tables.packs.get(id)?.size ?? 0),
           manifests: before.manifests + (tables.manifests.get(id)?.size ?? 0),
           changes: before.changes + (tables.changes.get(id)?.length ?? 0),
+          journal: before.journal + (journal === undefined ? 0 : 1 + journal.pages.length),
         };
         for (const table of [tables.packs, tables.manifests, tables.changes, tables.journals]) table.delete(id);
         const { name: _erased, ...endpoint } = row.authorization.endpoint;
@@ -94,10 +89,9 @@ function purges({ tables }: Parts): Pick<Store, 'deleteRows' | 'finishPurge' | '
         const { purgedAt, reason } = receipt;
         const end = { state: 'purged', stateReason: reason, purgeReason: reason, purgedAt, nextRunAt: null } as const;
         row.authorization = { ...row.authorization, ...end };
-        tables.receipts.set(authorizationId, receipt);
+        tables.receipts.set(authorizationId, { ...receipt, keyFingerprint: row.keyFingerprint, link: null });
         tables.audit.push({ at: purgedAt, authorizationId, actor, action: 'state:purged', reason });
         return 'committed';
       }),
-    receipt: async (authorizationId) => tables.receipts.get(authorizationId) ?? null,
   };
 }

@@ -1,13 +1,13 @@
 import { type Authorization, mayMove, type State } from '../../../src/core/authorization.ts';
 import type { Instant } from '../../../src/core/clock.ts';
 import { PerennialError } from '../../../src/core/errors.ts';
+import type { DeletedRows, StoredReceipt } from '../../../src/core/ports/audit.ts';
 import type { Event, EventKind, SourceState } from '../../../src/core/ports/feed.ts';
 import type {
   AuditEntry,
   AuthorizationPatch,
   Fence,
   Intent,
-  Receipt,
   SealedChange,
   SealedTokens,
   Store,
@@ -16,8 +16,9 @@ import type {
 type Row = {
   authorization: Authorization;
   fingerprint: string | null;
+  keyFingerprint: string;
   earlier: readonly string[];
-  deleted: Receipt['deleted'] | null;
+  deleted: DeletedRows | null;
 };
 type Lease = { owner: string; fence: number; expiresAt: number };
 
@@ -39,7 +40,7 @@ export type Tables = {
   readonly journals: Map<string, { readonly state: Uint8Array; readonly pages: readonly Uint8Array[] }>;
   readonly abilities: Map<string, NonNullable<Awaited<ReturnType<Store['sourceAbilities']>>>>;
   readonly changes: Map<string, SealedChange[]>;
-  readonly receipts: Map<string, Receipt>;
+  readonly receipts: Map<string, StoredReceipt>;
   readonly sources: Map<string, SourceState>;
   readonly events: Event[];
   readonly audit: AuditEntry[];

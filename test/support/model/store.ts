@@ -1,7 +1,9 @@
 import { STATES, type State } from '../../../src/core/authorization.ts';
 import type { Instant } from '../../../src/core/clock.ts';
 import type { Store } from '../../../src/core/ports/store.ts';
+import { auditTrail } from './store-audit.ts';
 import { leases } from './store-leases.ts';
+import { proofs } from './store-proofs.ts';
 import { records } from './store-records.ts';
 import { sourceStates } from './store-sources.ts';
 import { sweeps } from './store-sweeps.ts';
@@ -30,12 +32,10 @@ export function createStoreModel({
     ...leases(parts),
     ...tokens(parts),
     ...records(parts),
+    ...proofs(parts),
     ...sweeps(parts),
     ...sourceStates(parts),
-    appendAudit: async (entry) => {
-      parts.tables.audit.push(entry);
-    },
-    auditOf: async (authorizationId) => parts.tables.audit.filter((entry) => entry.authorizationId === authorizationId),
+    ...auditTrail(parts),
   };
   return { store, tables: parts.tables };
 }
@@ -45,10 +45,10 @@ type Authorizations = Pick<Store, 'insert' | 'get' | 'fingerprintsOf' | 'list' |
 function authorizations(parts: Parts): Authorizations {
   const { tables } = parts;
   return {
-    insert: async ({ authorization, fingerprint, tokens: pair, actor }) => {
+    insert: async ({ authorization, fingerprint, keyFingerprint, tokens: pair, actor }) => {
       const { id, acceptedAt: at, stateReason: reason } = authorization;
       if (tables.authorizations.has(id)) return 'exists';
-      tables.authorizations.set(id, { authorization, fingerprint, earlier: [], deleted: null });
+      tables.authorizations.set(id, { authorization, fingerprint, keyFingerprint, earlier: [], deleted: null });
       tables.tokens.set(id, pair);
       tables.audit.push({ at, authorizationId: id, actor, action: 'accepted', reason });
       return 'inserted';

@@ -21,6 +21,18 @@ export function createVaultModel(): Vault {
       keys.delete(authorizationId);
     },
     has: async (authorizationId) => keys.has(authorizationId),
+    rewrap: async () => ({
+      next: null,
+      currentKeyId: 'model',
+      rewrapped: 0,
+      current: keys.size,
+      gone: 0,
+      unreadable: 0,
+    }),
+    census: async () => ({ next: null, currentKeyId: 'model', keys: [], unreadable: 0 }),
+    reclaim: async () => undefined,
+    anchors: async () => [],
+    anchor: async () => undefined,
     ping: async () => undefined,
     close: async () => undefined,
   };
@@ -35,6 +47,8 @@ function dataKeyOf(authorizationId: string): DataKey {
       if (binding.compare(sealed, 0, binding.length) !== 0) throw new PerennialError('unseal_failed');
       return sealed.subarray(binding.length);
     },
+    derive: (info) => Buffer.from(info.padEnd(32).slice(0, 32)),
+    fingerprint: `print-of-${authorizationId}`,
     mac: ({ purpose, bytes }) => `${purpose}:${hashOf(typeof bytes === 'string' ? Buffer.from(bytes) : bytes)}`,
   };
 }

@@ -83,6 +83,7 @@ export function createWorker({
     metrics: NO_METRICS,
     cadence: { networks: {}, endpoints: {} },
     warnDays: [],
+    purgeAlertMs: 300_000,
     owner: process.name,
     stopping: process.stopping,
   };

@@ -86,7 +86,12 @@ function opened({
   readonly authorizationId: string;
   readonly sealed: Parameters<typeof openTokens>[0]['row'];
 }): { readonly refresh: string; readonly access: string } {
-  const key = { seal: ({ bytes }: { readonly bytes: Uint8Array }) => bytes, mac: () => '' };
+  const key = {
+    seal: ({ bytes }: { readonly bytes: Uint8Array }) => bytes,
+    mac: () => '',
+    derive: () => new Uint8Array(32),
+    fingerprint: '',
+  };
   const binding = Buffer.byteLength(`${authorizationId}|tokens|v${sealed.version}|`);
   const pair = openTokens({ key: { ...key, unseal: (value) => value.sealed.subarray(binding) }, row: sealed });
   return { refresh: pair.refreshToken?.reveal() ?? '', access: pair.accessToken?.reveal() ?? '' };

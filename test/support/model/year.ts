@@ -125,6 +125,7 @@ function contextOf({
     metrics: NO_METRICS,
     cadence: { networks: {}, endpoints: {} },
     warnDays: [],
+    purgeAlertMs: 300_000,
     owner: 'worker',
   };
 }
@@ -247,5 +248,11 @@ async function accept({
     cadence: pullEveryMs === undefined ? {} : { pullEveryMs },
     ends: { ...NO_ENDS, accessGrant: terms.endsAt },
   };
-  await context.store.insert({ authorization, fingerprint: 'f', tokens, actor: 'test' });
+  await context.store.insert({
+    authorization,
+    fingerprint: 'f',
+    keyFingerprint: key.fingerprint,
+    tokens,
+    actor: 'test',
+  });
 }

@@ -66,6 +66,7 @@ export function openBench({
     metrics: NO_METRICS,
     cadence: { networks: {}, endpoints: {} },
     warnDays: [],
+    purgeAlertMs: 300_000,
     owner: OWNER,
     stopping: new AbortController().signal,
   };
@@ -108,7 +109,13 @@ async function accept({
     doubtAt: null,
   });
   const authorization = authorizationOf({ id, now: clock.now() });
-  const inserted = await store.insert({ authorization, fingerprint: id, tokens, actor: OWNER });
+  const inserted = await store.insert({
+    authorization,
+    fingerprint: id,
+    keyFingerprint: key.fingerprint,
+    tokens,
+    actor: OWNER,
+  });
   if (inserted !== 'inserted') throw new Error(`${id} is taken`);
 }
 
@@ -135,6 +142,8 @@ function authorizationOf({ id, now }: { readonly id: string; readonly now: numbe
     purgeDueAt: null,
     purgeReason: null,
     purgedAt: null,
+    atEnd: null,
+    upstreamEnd: null,
     fetchedAt: null,
     lastPull: null,
     freshAsOf: null,
