@@ -31,6 +31,19 @@ export const pullStateSchema = z.object({
   patients: z.array(z.string()),
 });
 
+const numbers = z.array(z.number());
+
+/** A manifest as it is sealed: a column for each thing that is known of a resource (core/place-table.ts). */
+export const manifestSchema = z.object({
+  type: z.string(),
+  ids: z.array(z.string()),
+  hashes: z.string(),
+  packNames: z.array(z.string()),
+  packs: numbers,
+  offsets: numbers,
+  lengths: numbers,
+});
+
 const placeSchema = z.object({ hash: z.string(), pack: z.string(), offset: z.number(), length: z.number() });
 
 export const journalPageSchema = z.object({

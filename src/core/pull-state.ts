@@ -176,11 +176,11 @@ export function decideRemoval({
 /** What is left of a suspicion once some of its resources were seen again: also a pull that is not complete proves what it saw. */
 export function stillSuspected({
   suspects,
-  seen,
+  isSeen,
 }: {
   readonly suspects: Suspects | null;
-  readonly seen: ReadonlySet<string>;
+  readonly isSeen: (id: string) => boolean;
 }): Suspects | null {
-  const ids = suspects?.ids.filter((id) => !seen.has(id)) ?? [];
+  const ids = suspects?.ids.filter((id) => !isSeen(id)) ?? [];
   return suspects === null || ids.length === 0 ? null : { ids, since: suspects.since };
 }

@@ -27,9 +27,10 @@ export async function compact({
     .slice(0, LIMITS.compactPacksMax);
   const going = new Set(sparse);
   for (const shelf of shelves) {
-    for (const [id, place] of shelf.manifest) {
-      if (!going.has(place.pack)) continue;
-      shelf.manifest.set(id, { hash: place.hash, ...packs.add(await read(place)) });
+    if (going.size === 0) break;
+    const moving = [...shelf.manifest.entries()].filter(([, { pack }]) => going.has(pack));
+    for (const [id, place] of moving) {
+      shelf.manifest.put(id, { hash: place.hash, ...packs.add(await read(place)) });
       shelf.dirty = true;
     }
   }
@@ -39,7 +40,7 @@ export async function compact({
 function aliveBytes(shelves: readonly Shelf[]): ReadonlyMap<string, number> {
   const alive = new Map<string, number>();
   for (const { manifest } of shelves) {
-    for (const { pack, length } of manifest.values()) alive.set(pack, (alive.get(pack) ?? 0) + length);
+    for (const [, { pack, length }] of manifest.entries()) alive.set(pack, (alive.get(pack) ?? 0) + length);
   }
   return alive;
 }

@@ -1,6 +1,7 @@
-import type { Manifest, Place } from '../core/changes.ts';
+import { manifestSchema } from '../contract/journal.ts';
 import { PerennialError } from '../core/errors.ts';
 import { LIMITS } from '../core/limits.ts';
+import { createPlaceTable, type PlaceTable } from '../core/place-table.ts';
 import type { SealedManifest } from '../core/ports/store.ts';
 import type { DataKey } from '../core/ports/vault.ts';
 import type { Context } from './context.ts';
@@ -20,11 +21,10 @@ export async function sealManifest({
   readonly codec: Context['codec'];
   readonly key: DataKey;
   readonly type: string;
-  readonly manifest: Manifest;
+  readonly manifest: PlaceTable;
 }): Promise<SealedManifest> {
   const row = manifestKey(key, type);
-  const lines = [...manifest].map(([id, place]) => [id, place.hash, place.pack, place.offset, place.length]);
-  const bytes = await codec.compress(new TextEncoder().encode(JSON.stringify([type, lines])));
+  const bytes = await codec.compress(new TextEncoder().encode(JSON.stringify({ type, ...manifest.columns() })));
   return { key: row, sealed: key.seal({ purpose: 'manifest', context: row, bytes }) };
 }
 
@@ -37,34 +37,17 @@ async function openManifest({
   readonly codec: Context['codec'];
   readonly key: DataKey;
   readonly row: SealedManifest;
-}): Promise<{ readonly type: string; readonly manifest: Map<string, Place> }> {
+}): Promise<{ readonly type: string; readonly manifest: PlaceTable }> {
   const bytes = key.unseal({ purpose: 'manifest', context: row.key, sealed: row.sealed });
   const plain = await codec.expand({ bytes, maxBytes: LIMITS.packMaxBytes });
-  const parsed: unknown = JSON.parse(new TextDecoder().decode(plain));
-  if (!Array.isArray(parsed)) throw new PerennialError('unseal_failed');
-  const [type, lines]: readonly unknown[] = parsed;
-  if (typeof type !== 'string' || !Array.isArray(lines)) throw new PerennialError('unseal_failed');
-  return { type, manifest: new Map(lines.map(placeOf)) };
-}
-
-function placeOf(line: unknown): [string, Place] {
-  if (Array.isArray(line)) {
-    const [id, hash, pack, offset, length]: readonly unknown[] = line;
-    if (
-      typeof id === 'string' &&
-      typeof hash === 'string' &&
-      typeof pack === 'string' &&
-      typeof offset === 'number' &&
-      typeof length === 'number'
-    ) {
-      return [id, { hash, pack, offset, length }];
-    }
-  }
-  throw new PerennialError('unseal_failed');
+  const parsed = manifestSchema.safeParse(JSON.parse(new TextDecoder().decode(plain)));
+  if (!parsed.success) throw new PerennialError('unseal_failed');
+  const { type, ...columns } = parsed.data;
+  return { type, manifest: createPlaceTable(columns) };
 }
 
 type Opening = { readonly context: Context; readonly key: DataKey; readonly authorizationId: string };
-export type Manifests = Map<string, Map<string, Place>>;
+export type Manifests = Map<string, PlaceTable>;
 
 /** All manifests of an authorization, by resource type. */
 export async function openManifests({ context, key, authorizationId }: Opening): Promise<Manifests> {

@@ -24,6 +24,8 @@ export type PackWriter = {
 const SEALING_MAX = 2;
 /** What a pack's buffer begins with; it doubles from there, and then serves the next packs. */
 const BUFFER_FIRST_BYTES = 64 * 1_024;
+/** A pack closes with the resource that fills it, which is seldom larger than this: a buffer that doubled once more would be half empty. */
+const BUFFER_FULL_BYTES = LIMITS.packTargetBytes + 256 * 1_024;
 
 /**
  * Begins with nothing. Resources are copied into one buffer that is used again for the next pack: small ones, one for each resource, would lie about
@@ -81,7 +83,8 @@ type OpenPack = { readonly id: string; buffer: Uint8Array; bytes: number };
 function append(pack: OpenPack, bytes: Uint8Array): void {
   const needed = pack.bytes + bytes.length;
   if (needed > pack.buffer.length) {
-    const larger = new Uint8Array(Math.max(needed, 2 * pack.buffer.length, BUFFER_FIRST_BYTES));
+    const doubled = Math.min(2 * pack.buffer.length, BUFFER_FULL_BYTES);
+    const larger = new Uint8Array(Math.max(needed, doubled, BUFFER_FIRST_BYTES));
     larger.set(pack.buffer.subarray(0, pack.bytes));
     pack.buffer = larger;
   }

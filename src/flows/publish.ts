@@ -1,4 +1,5 @@
-import { type ChangeList, removedIds } from '../core/changes.ts';
+import type { ChangeList } from '../core/changes.ts';
+import { MARK, type Mark, type PlaceTable } from '../core/place-table.ts';
 import type { DataKey } from '../core/ports/vault.ts';
 import { decideRemoval, type PullState, type RunningPull, stillSuspected, type TypeState } from '../core/pull-state.ts';
 import { commitPublication } from './commit-publication.ts';
@@ -89,26 +90,41 @@ function endType({
   readonly endings: Endings;
   readonly startedAt: number;
 }): Ended {
-  const { type, manifest, seen, added, modified } = shelf;
+  const { type, manifest } = shelf;
   const before = state.types[type];
   const ending = endings.of(type);
   const known = stateOf({ before, ending, startedAt });
   if (ending.result !== 'complete' || !ending.full) {
-    const suspects = stillSuspected({ suspects: known.suspects, seen });
-    return { list: { type, added: [...added], modified: [...modified], removed: [] }, known: { ...known, suspects } };
+    const suspects = stillSuspected({ suspects: known.suspects, isSeen: (id) => isMarked(manifest, id, MARK.SEEN) });
+    return { list: listOf({ type, manifest, removed: [] }), known: { ...known, suspects } };
   }
-  const missing = removedIds({ stored: manifest, seen, complete: true });
-  const decision = decideRemoval({ missing, stored: manifest.size, before: before?.suspects ?? null, startedAt });
-  for (const id of decision.remove) {
-    manifest.delete(id);
-    shelf.dirty = true;
-    modified.delete(id);
-  }
+  // Only here: half a page taken for a whole one would publish deaths that never happened (peers, F-19).
+  const missing = manifest.idsWhere(MARK.SEEN, false);
+  const decision = decideRemoval({ missing, stored: manifest.size(), before: before?.suspects ?? null, startedAt });
   // What came and went between two publications was never there for anybody.
-  const removed = decision.remove.filter((id) => !added.delete(id));
+  const removed = decision.remove.filter((id) => !isMarked(manifest, id, MARK.ADDED));
+  for (const id of decision.remove) {
+    manifest.remove(id);
+    shelf.dirty = true;
+  }
+  return { list: listOf({ type, manifest, removed }), known: { ...known, suspects: decision.suspects } };
+}
+
+function isMarked(manifest: PlaceTable, id: string, mark: Mark): boolean {
+  const row = manifest.rowOf(id);
+  return row !== undefined && manifest.isMarked(row, mark);
+}
+
+function listOf({
+  type,
+  manifest,
+  removed,
+}: Pick<Shelf, 'type' | 'manifest'> & { readonly removed: readonly string[] }): ChangeList {
   return {
-    list: { type, added: [...added], modified: [...modified], removed },
-    known: { ...known, suspects: decision.suspects },
+    type,
+    added: manifest.idsWhere(MARK.ADDED, true),
+    modified: manifest.idsWhere(MARK.MODIFIED, true),
+    removed,
   };
 }
 

@@ -17,7 +17,7 @@ export async function readTypes(reader: Reader): Promise<TypesView> {
     return {
       resourceType,
       result: known?.result ?? null,
-      held: manifests.get(resourceType)?.size ?? 0,
+      held: manifests.get(resourceType)?.size() ?? 0,
       fullAt: textOf(known?.fullAt ?? null),
       knownUntil: textOf(known?.knownUntil ?? null),
       suspected:

@@ -1,6 +1,7 @@
 import { canonicalForm } from '../core/canonical.ts';
 import type { Place } from '../core/changes.ts';
 import { LIMITS } from '../core/limits.ts';
+import { MARK } from '../core/place-table.ts';
 import type { CommitResult, SealedPack } from '../core/ports/store.ts';
 import type { DataKey } from '../core/ports/vault.ts';
 import type { PullState, RunningPull } from '../core/pull-state.ts';
@@ -83,13 +84,18 @@ export async function openRecordWriter({
     offer: ({ type, id, bytes, admit }) => {
       const shelf = shelves.of(type);
       const hash = key.mac({ purpose: 'resource', bytes });
-      const place = shelf.manifest.get(id);
-      if (shelf.seen.has(id)) return place?.hash === hash ? 'duplicate' : 'conflicting_duplicate';
-      if (place?.hash !== hash && admit?.() === false) return 'not_admitted';
-      shelves.see(shelf, id);
+      const { manifest } = shelf;
+      const row = manifest.rowOf(id);
+      const isKnown = row !== undefined && manifest.holds(row, hash);
+      if (row !== undefined && manifest.isMarked(row, MARK.SEEN))
+        return isKnown ? 'duplicate' : 'conflicting_duplicate';
+      if (!isKnown && admit?.() === false) return 'not_admitted';
       progress.seen += 1;
-      if (place?.hash === hash) return 'unchanged';
-      if (place !== undefined) return replace({ ...parts, shelf, id, hash, place, bytes });
+      if (isKnown) {
+        shelves.see(shelf, id, row);
+        return 'unchanged';
+      }
+      if (row !== undefined) return replace({ ...parts, shelf, id, hash, place: manifest.placeAt(row), bytes });
       shelves.put(shelf, id, { hash, ...packs.add(bytes) }, 'added');
       return packs.room()?.then(() => 'stored') ?? 'stored';
     },

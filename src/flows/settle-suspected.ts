@@ -44,7 +44,7 @@ async function settle({
   const known = state.types[type];
   // What a pull that was cut off has seen again is not gone, whatever is said of it.
   const seen = new Set(pages.flatMap((page) => page.seen[type] ?? []));
-  const suspects = stillSuspected({ suspects: known?.suspects ?? null, seen });
+  const suspects = stillSuspected({ suspects: known?.suspects ?? null, isSeen: (id) => seen.has(id) });
   if (known === undefined || suspects === null) throw new PerennialError('nothing_suspected');
   const at = context.clock.now();
   await context.store.appendAudit({ at, authorizationId, actor, action: 'suspected', reason: verdict });
@@ -54,7 +54,7 @@ async function settle({
     resumed: null,
   });
   const shelf = shelves.of(type);
-  const removed = verdict === 'removed' ? suspects.ids.filter((id) => shelf.manifest.delete(id)) : [];
+  const removed = verdict === 'removed' ? suspects.ids.filter((id) => shelf.manifest.remove(id)) : [];
   shelf.dirty = removed.length > 0;
   const packs = createPackWriter({ context, key });
   // Packs of a pull that was cut off are in no manifest yet, and would look dead.

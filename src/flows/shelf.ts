@@ -1,13 +1,11 @@
 import type { JournalPage } from '../contract/journal.ts';
 import type { Place } from '../core/changes.ts';
+import { createPlaceTable, MARK, type Mark, type PlaceTable } from '../core/place-table.ts';
 
-/** One resource type of one pull: where its resources lie, which were seen, and what is not published yet. */
+/** One resource type of one pull: where its resources lie, and, as marks, which were seen and what is not published yet. */
 export type Shelf = {
   readonly type: string;
-  readonly manifest: Map<string, Place>;
-  readonly seen: Set<string>;
-  readonly added: Set<string>;
-  readonly modified: Set<string>;
+  readonly manifest: PlaceTable;
   /** The stored manifest differs from this one. */
   dirty: boolean;
 };
@@ -16,7 +14,8 @@ export type Shelf = {
 export type Shelves = {
   readonly of: (type: string) => Shelf;
   readonly all: () => readonly Shelf[];
-  readonly see: (shelf: Shelf, id: string) => void;
+  readonly see: (shelf: Shelf, id: string, row: number) => void;
+  /** Where a resource that was seen lies from now on, and what that is to whoever follows the changes. */
   readonly put: (shelf: Shelf, id: string, place: Place, change: 'added' | 'modified' | null) => void;
   /** What is to be written down now; empty afterwards. */
   readonly takePage: (pullId: string) => JournalPage;
@@ -38,35 +37,38 @@ export function createShelves({
   pages,
   resumed,
 }: {
-  readonly stored: ReadonlyMap<string, Map<string, Place>>;
+  readonly stored: ReadonlyMap<string, PlaceTable>;
   readonly pages: readonly JournalPage[];
   /** The id of the pull that is gone on with, if one is. */
   readonly resumed: string | null;
 }): Shelves {
   const shelves = new Map<string, Shelf>();
   const of = (type: string): Shelf => {
-    const kept = shelves.get(type) ?? newShelf(type, stored.get(type) ?? new Map());
+    const kept = shelves.get(type) ?? newShelf(type, stored.get(type) ?? createPlaceTable());
     shelves.set(type, kept);
     return kept;
   };
   for (const type of stored.keys()) of(type);
   for (const page of pages) replay({ page, of, counts: page.pullId === resumed });
   let delta = noDelta();
+  const see: Shelves['see'] = ({ manifest, type }, id, row) => {
+    manifest.mark(row, MARK.SEEN);
+    push(delta.seen, type, id);
+  };
   return {
     of,
     all: () => [...shelves.values()],
-    see: (shelf, id) => {
-      shelf.seen.add(id);
-      push(delta.seen, shelf.type, id);
-    },
+    see,
     put: (shelf, id, place, change) => {
-      shelf.manifest.set(id, place);
+      const { manifest, type } = shelf;
+      const row = manifest.put(id, place);
       shelf.dirty = true;
-      delta.places.push([shelf.type, id, place]);
+      see(shelf, id, row);
+      delta.places.push([type, id, place]);
       // What was added and never published is still new, whatever has happened to it since.
-      if (change === null || (change === 'modified' && shelf.added.has(id))) return;
-      shelf[change].add(id);
-      push(delta[change], shelf.type, id);
+      if (change === null || (change === 'modified' && manifest.isMarked(row, MARK.ADDED))) return;
+      manifest.mark(row, change === 'added' ? MARK.ADDED : MARK.MODIFIED);
+      push(delta[change], type, id);
     },
     takePage: (pullId) => {
       const { seen, places, added, modified } = delta;
@@ -88,17 +90,34 @@ function replay({
 }): void {
   for (const [type, id, place] of page.places) {
     const shelf = of(type);
-    shelf.manifest.set(id, place);
+    shelf.manifest.put(id, place);
     shelf.dirty = true;
   }
-  for (const [type, ids] of Object.entries(page.added)) for (const id of ids) of(type).added.add(id);
-  for (const [type, ids] of Object.entries(page.modified)) for (const id of ids) of(type).modified.add(id);
-  if (!counts) return;
-  for (const [type, ids] of Object.entries(page.seen)) for (const id of ids) of(type).seen.add(id);
+  const markAll = (idsByType: JournalPage['seen'], mark: Mark): void => {
+    for (const [type, ids] of Object.entries(idsByType)) markEach({ manifest: of(type).manifest, ids, mark });
+  };
+  markAll(page.added, MARK.ADDED);
+  markAll(page.modified, MARK.MODIFIED);
+  if (counts) markAll(page.seen, MARK.SEEN);
 }
 
-function newShelf(type: string, manifest: Map<string, Place>): Shelf {
-  return { type, manifest, seen: new Set(), added: new Set(), modified: new Set(), dirty: false };
+function markEach({
+  manifest,
+  ids,
+  mark,
+}: {
+  readonly manifest: PlaceTable;
+  readonly ids: readonly string[];
+  readonly mark: Mark;
+}): void {
+  for (const id of ids) {
+    const row = manifest.rowOf(id);
+    if (row !== undefined) manifest.mark(row, mark);
+  }
+}
+
+function newShelf(type: string, manifest: PlaceTable): Shelf {
+  return { type, manifest, dirty: false };
 }
 
 function noDelta(): Delta {

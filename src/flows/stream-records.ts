@@ -2,6 +2,7 @@ import type { StoredResource } from '../contract/records.ts';
 import type { Place } from '../core/changes.ts';
 import { PerennialError } from '../core/errors.ts';
 import { LIMITS } from '../core/limits.ts';
+import type { PlaceTable } from '../core/place-table.ts';
 import type { DataKey } from '../core/ports/vault.ts';
 import type { Context } from './context.ts';
 import { type Manifests, openManifests } from './manifest.ts';
@@ -46,10 +47,10 @@ function lyingOf({
   types,
 }: {
   readonly type: string;
-  readonly manifest: ReadonlyMap<string, Place>;
+  readonly manifest: PlaceTable;
   readonly types: ReadonlySet<string> | null;
 }): readonly Lying[] {
-  return types === null || types.has(type) ? [...manifest].map(([id, place]) => ({ type, id, place })) : [];
+  return types === null || types.has(type) ? [...manifest.entries()].map(([id, place]) => ({ type, id, place })) : [];
 }
 
 function inPackOrder(lying: readonly Lying[]): readonly Lying[] {
@@ -67,8 +68,9 @@ async function lookUpAgain({
   await assertReadable(records);
   return inPackOrder(
     left.flatMap(({ type, id }) => {
-      const place = manifests.get(type)?.get(id);
-      return place === undefined ? [] : [{ type, id, place }];
+      const manifest = manifests.get(type);
+      const row = manifest?.rowOf(id);
+      return manifest === undefined || row === undefined ? [] : [{ type, id, place: manifest.placeAt(row) }];
     }),
   );
 }

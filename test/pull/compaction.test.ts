@@ -55,7 +55,7 @@ async function expectBooksToBalance(bench: MemoryBench, packs: readonly string[]
   expect(Object.keys(state.packs).sort()).toEqual([...packs].sort());
   const alive = new Map<string, number>();
   for (const manifest of (await openManifests({ context, key, authorizationId: ID })).values()) {
-    for (const { pack, length } of manifest.values()) alive.set(pack, (alive.get(pack) ?? 0) + length);
+    for (const [, { pack, length }] of manifest.entries()) alive.set(pack, (alive.get(pack) ?? 0) + length);
   }
   const shares = Object.entries(state.packs).map(([id, size]) => (alive.get(id) ?? 0) / size);
   expect(Math.min(1, ...shares)).toBeGreaterThanOrEqual(LIMITS.packAliveShare);
