@@ -7,6 +7,7 @@ import {
   eventSchema,
   sourceStateSchema,
 } from '../contract/feed.ts';
+import { type FleetView, fleetSchema } from '../contract/fleet.ts';
 import { type SettledView, settledSchema, type TypesView, typesSchema, type Verdict } from '../contract/records.ts';
 import { type AuthorizationRequest, type AuthorizationView, authorizationViewSchema } from '../contract/wire.ts';
 import type { State } from '../core/authorization.ts';
@@ -56,6 +57,7 @@ export type HttpApi = {
   readonly token: (id: string) => Promise<AccessTokenView>;
   readonly events: (page: { readonly after?: number; readonly limit?: number }) => Promise<EventPage>;
   readonly calendar: (query: { readonly withinDays?: number; readonly limit?: number }) => Promise<CalendarView>;
+  readonly fleet: () => Promise<FleetView>;
   readonly sources: () => Promise<z.infer<typeof sourcesSchema>['sources']>;
   /** The records as NDJSON, as they come; an answer that is cut short rejects in the middle, and must not be taken for whole. */
   readonly records: (wanted: { readonly id: string; readonly types?: readonly string[] }) => Promise<RecordsAnswer>;
@@ -96,6 +98,7 @@ export function createHttpApi({ url, apiKey }: { readonly url: string; readonly 
       const answer = await call({ method: 'GET', path: `/v1/calendar${queryOf(query)}` });
       return read(calendarSchema, answer.body);
     },
+    fleet: async () => read(fleetSchema, (await call({ method: 'GET', path: '/v1/fleet' })).body),
     sources: async () => read(sourcesSchema, (await call({ method: 'GET', path: '/v1/sources' })).body).sources,
     records: async ({ id, types }) => {
       const path = `${at(id)}/records${queryOf({ type: types?.join(',') })}`;

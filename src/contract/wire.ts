@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { END_KINDS, STATES } from '../core/authorization.ts';
+import { AT_ENDS, END_KINDS, PURGE_REASONS, STATES } from '../core/authorization.ts';
 import { PerennialError } from '../core/errors.ts';
 import { LIMITS, UNITS } from '../core/limits.ts';
 import { NETWORKS } from '../core/networks.ts';
@@ -86,6 +86,12 @@ const requestShape = z.strictObject({
     .describe(
       'These are the tokens of a new consent and take the place of living ones; a dead authorization needs no word',
     ),
+  atEnd: z
+    .enum(AT_ENDS)
+    .optional()
+    .describe(
+      'What the purge does at the source: nothing, revoke the tokens, or expunge the data there and then revoke; left out, the settings of the source say it',
+    ),
   cadence: cadenceSchema.optional().describe("Differs from the network's cadence for this authorization alone"),
 });
 
@@ -143,7 +149,9 @@ export const authorizationViewSchema = z.object({
     ),
   nextRunAt: instant,
   periodSeconds: z.number().nullable(),
-  purgeDueAt: instant,
+  purgeDueAt: instant.describe('From then on reads refuse'),
+  purgeReason: z.enum(PURGE_REASONS).nullable().describe('Why it is or will be purged'),
+  atEnd: z.enum(AT_ENDS).nullable().describe('What the purge is to do at the source; null leaves it to the settings'),
   purgedAt: instant,
   lastPull: z
     .object({ at: z.iso.datetime(), result: z.enum(['complete', 'partial', 'failed']), durationMs: z.number() })

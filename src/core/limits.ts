@@ -93,6 +93,8 @@ export const LIMITS = {
   leaseTakenRetryMs: 2 * SECOND_MS,
   /** How often each worker looks for open intents, late purges and lost jobs: a crash is repaired within 10 s (P4). */
   sweepEveryMs: SECOND_MS,
+  /** How often the heads of the audit chains are noted in the key store: as much of their end can be cut off unseen. */
+  anchorEveryMs: MINUTE_MS,
   /** Looks of one kind that may be under way at once: each works on {@link LIMITS.sweepConcurrency}, and hanging endpoints can keep some of them for a minute. */
   sweepLooksMax: 8,
   /** What one sweep works on at once: one hanging token endpoint must not keep the others out of their grace window. */
@@ -101,6 +103,10 @@ export const LIMITS = {
   cancelWaitsForMs: 10 * MINUTE_MS,
   /** Rows one sweep takes on; the next sweep takes the next ones. */
   sweepBatch: 200,
+  /** The purge lag is told over as long as this. */
+  purgeLagOverMs: 7 * DAY_MS,
+  /** After purges the databases vacuum, this often at most; on an embedded database nobody else does. */
+  reclaimEveryMs: 10 * MINUTE_MS,
   /** The gauge of overdue purges counts no further: beyond it the alarm is the same. */
   overdueCountMax: 1_000,
   /** A run this much later than planned is repaired by the sweep; BullMQ itself is late by seconds, not minutes. */

@@ -21,6 +21,8 @@ export type Context = {
   readonly cadence: CadenceTable;
   /** How many days ahead of its end an authorization is warned of. */
   readonly warnDays: readonly number[];
+  /** A purge this late is somebody's alarm; wall time. */
+  readonly purgeAlertMs: number;
   /** This process, as it stands in leases. */
   readonly owner: string;
   /** Aborts when the process is told to stop: from then on no token is spent that has not been sent. */

@@ -85,6 +85,8 @@ function newAuthorization({
     authorizedAt: issuedAt,
     nextRunAt: now,
     purgedAt: null,
+    atEnd: request.atEnd ?? null,
+    upstreamEnd: null,
     fetchedAt: null,
     lastPull: null,
     freshAsOf: null,

@@ -102,6 +102,8 @@ function refuseEnded({ authorization, now }: { readonly authorization: Authoriza
   const over = endThatHasCome({ ends: authorization.ends, now }) !== null;
   if (!isReadable(authorization, now)) throw new PerennialError('authorization_ended');
   if (over || authorization.state === 'needs_reauthorization') throw new PerennialError('authorization_dead');
+  // Its token is dead at the source, by our own doing.
+  if (authorization.upstreamEnd !== null) throw new PerennialError('authorization_not_active');
   if (authorization.state !== 'active') throw new PerennialError('authorization_not_active');
 }
 

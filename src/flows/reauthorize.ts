@@ -70,6 +70,8 @@ function patchOf(draft: Authorization) {
     nextRunAt: draft.nextRunAt,
     purgeDueAt: draft.purgeDueAt,
     purgeReason: draft.purgeReason,
+    atEnd: draft.atEnd,
+    upstreamEnd: null,
     fetchedAt: null,
     failedRuns: 0,
     lastError: null,

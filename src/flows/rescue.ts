@@ -1,8 +1,9 @@
-import type { Authorization, StateReason } from '../core/authorization.ts';
+import { isReadable, type StateReason } from '../core/authorization.ts';
 import type { Instant } from '../core/clock.ts';
 import { codeOf } from '../core/errors.ts';
 import { LIMITS } from '../core/limits.ts';
 import { moveTo, type SealedTokens } from '../core/ports/store.ts';
+import { retentionOfLiving } from '../core/retention.ts';
 import type { TokenGrant } from '../core/token-outcome.ts';
 import { commitGrant } from './commit-grant.ts';
 import { type Held, withLease } from './lease.ts';
@@ -74,25 +75,23 @@ async function storeLate({
   const authorization = await context.store.get(work.authorization.id);
   const stored = await context.store.tokens(work.authorization.id);
   if (stored !== null && stored.version !== tokens.version) return 'overtaken';
-  if (authorization === null || stored === null || isEnding(authorization)) return dropped(late);
+  const now = context.clock.now();
+  if (authorization === null || stored === null || !isReadable(authorization, now)) return dropped(late);
   const condemned = authorization.state === 'needs_reauthorization';
   if (condemned && !AMBIGUOUS.has(authorization.stateReason)) return dropped(late);
   // A pair out of an exchange begins a life; one out of a refresh goes on with it.
   const standing = { ...authorization, state: work.authorization.state };
-  const now = context.clock.now();
-  const more = condemned ? { ...moveTo('active', 'late_reply'), nextRunAt: now, lastError: null } : {};
+  // An exchange decides the deadline itself.
+  const retention = standing.state === 'pending' ? {} : retentionOfLiving(authorization);
+  const alive = { ...moveTo('active', 'late_reply'), ...retention, nextRunAt: now, lastError: null };
   // Whoever took over may have offered the old token once more, and a source that punishes reuse kills this pair with it: the doubt stays with it.
   const unsureAt = Math.max(now, sentAt);
   const patched = { ...work, authorization: standing, held };
-  const committed = await commitGrant({ work: patched, grant, sentAt, unsureAt, tokens, more });
+  const committed = await commitGrant({ work: patched, grant, sentAt, unsureAt, tokens, more: condemned ? alive : {} });
   if (committed.kind === 'superseded') return dropped(late);
   const active = { ...authorization, ...committed.patch };
   if (authorization.state !== 'active') await enqueueJobs({ context, authorization: active, reason: 'repaired' });
   return 'rescued';
-}
-
-function isEnding({ state }: Authorization): boolean {
-  return state === 'purging' || state === 'purged';
 }
 
 /** A pair that nobody will use is given back to the source, as far as it takes it: after a purge it would live on there. */

@@ -1,4 +1,4 @@
-import type { Authorization } from '../core/authorization.ts';
+import { type Authorization, endsAfterFetch } from '../core/authorization.ts';
 import { codeOf } from '../core/errors.ts';
 import type { Fence } from '../core/ports/store.ts';
 import { type Context, WORKER_ACTOR } from './context.ts';
@@ -32,16 +32,17 @@ export async function enqueueJobs({
   readonly reason: 'accepted' | 'repaired';
 }): Promise<void> {
   const { id: authorizationId, state, usage, periodMs, purgeDueAt, fetchedAt } = authorization;
+  const ending = state === 'active' || state === 'pending' || state === 'needs_reauthorization';
   try {
     if (state === 'pending') await queue.add({ queue: 'activate', authorizationId, reason });
     if (state === 'active' && usage === 'MULTIPLE' && periodMs !== null) {
       await queue.schedule({ authorizationId, periodMs });
       await queue.add({ queue: 'refresh-and-pull', authorizationId, reason });
     }
-    if (state === 'active' && usage === 'ONE_TIME' && fetchedAt === null) {
+    if (state === 'active' && usage === 'ONE_TIME' && (fetchedAt === null || endsAfterFetch(authorization))) {
       await queue.add({ queue: 'fetch-once', authorizationId, reason });
     }
-    if (state === 'purging' || (state === 'active' && purgeDueAt !== null)) {
+    if (state === 'purging' || (ending && purgeDueAt !== null)) {
       const delayMs = Math.max(0, (purgeDueAt ?? 0) - clock.now());
       await queue.add({ queue: 'purge', authorizationId, reason: 'due', delayMs });
     }

@@ -107,7 +107,8 @@ async function attempt({
   try {
     const outcome = await act();
     if (outcome.kind !== 'done') return;
-    if (what !== 'end') metrics.repaired({ what });
+    // Purges end here as a rule: the job only begins them.
+    if (what === 'refresh' || what === 'run') metrics.repaired({ what });
     log.info('swept', { authorizationId, job: what, reason: outcome.reason });
   } catch (error) {
     log.error('sweep_failed', { authorizationId, job: what, code: codeOf(error) });

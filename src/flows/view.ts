@@ -59,6 +59,8 @@ export function viewOf({
     nextRunAt: isoOrNull(authorization.nextRunAt),
     periodSeconds: authorization.periodMs === null ? null : authorization.periodMs / UNITS.SECOND_MS,
     purgeDueAt: isoOrNull(authorization.purgeDueAt),
+    purgeReason: authorization.purgeReason,
+    atEnd: authorization.atEnd,
     purgedAt: isoOrNull(authorization.purgedAt),
     lastPull:
       authorization.lastPull === null ? null : { ...authorization.lastPull, at: iso(authorization.lastPull.at) },

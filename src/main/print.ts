@@ -1,4 +1,5 @@
 import type { CalendarView, EventView, SourceStateView } from '../contract/feed.ts';
+import type { FleetView } from '../contract/fleet.ts';
 import type { TypesView } from '../contract/records.ts';
 import type { AuthorizationView } from '../contract/wire.ts';
 
@@ -14,6 +15,18 @@ const ENDS: Readonly<Record<NonNullable<AuthorizationView['endsBecause']>, strin
   maxAuthorization: 'maximum authorization period',
   accessGrant: 'grant at the source',
   consent: 'consent',
+};
+
+const PURGE_REASONS: Readonly<Record<NonNullable<AuthorizationView['purgeReason']>, string>> = {
+  one_time_expired: 'ONE_TIME, its access token ends',
+  requested: 'asked for',
+  retention: 'retention: its patient did not come back',
+};
+
+const AT_ENDS: Readonly<Record<NonNullable<AuthorizationView['atEnd']>, string>> = {
+  nothing: 'nothing is done at the source',
+  revoke: 'its tokens are revoked at the source',
+  expunge: 'its data at the source is expunged, its tokens are revoked',
 };
 
 const TROUBLES: Readonly<Record<NonNullable<AuthorizationView['trouble']>['kind'], string>> = {
@@ -102,6 +115,28 @@ export function typesOf({ types, cursor, pulling }: TypesView): string {
   return `${list}as of cursor ${cursor}${pulling ? '; a pull has not ended yet' : ''}\n`;
 }
 
+/** All authorizations together, for `status` without an id. */
+export function fleetOf({ at, authorizations, purges, sourcesInTrouble }: FleetView): string {
+  const counts = Object.entries(authorizations).filter(([, count]) => count > 0);
+  const { days, ended, lagSeconds, oldestUnpurgedSeconds, alertAfterSeconds, alert } = purges;
+  const lag = lagSeconds === null ? '' : `, lag p50 ${lagTime(lagSeconds.p50)}, p99 ${lagTime(lagSeconds.p99)}`;
+  const oldest = oldestUnpurgedSeconds === null ? 'none is due' : `${lagTime(oldestUnpurgedSeconds)} past its deadline`;
+  const limit = duration(alertAfterSeconds);
+  return table([
+    ['at', at],
+    ['authorizations', counts.length === 0 ? 'none' : counts.map(([state, count]) => `${count} ${state}`).join(', ')],
+    ['purges', `${ended} in the last ${days} days${lag}`],
+    ['oldest unpurged', oldest],
+    ['purge alert', alert ? `ALERT: a purge is more than ${limit} late` : `none (set from ${limit} on)`],
+    ['sources', sourcesInTrouble === 0 ? 'all are well' : `${sourcesInTrouble} in trouble: perennial sources`],
+  ]);
+}
+
+/** Below a minute a lag is told by the tenth. */
+function lagTime(seconds: number): string {
+  return seconds < SECONDS.minute ? `${seconds.toFixed(1)} s` : duration(seconds);
+}
+
 /** A few lines on one authorization, for `status` and whatever answers with one. No token is in a view. */
 export function statusOf(view: AuthorizationView): string {
   const rows: string[][] = [
@@ -116,11 +151,16 @@ export function statusOf(view: AuthorizationView): string {
   ];
   if (view.endsAt !== null) rows.push(['ends', `${view.endsAt} (${endWord(view.endsBecause)})`]);
   if (view.trouble !== null) rows.push(['tokens', `${TROUBLES[view.trouble.kind]}, since ${view.trouble.since}`]);
-  if (view.purgeDueAt !== null) rows.push(['purge due', view.purgeDueAt]);
+  if (view.purgeDueAt !== null) rows.push(['purge due', `${view.purgeDueAt}${because(view.purgeReason)}`]);
+  if (view.atEnd !== null) rows.push(['at its end', AT_ENDS[view.atEnd]]);
   if (view.purgedAt !== null) rows.push(['purged', view.purgedAt]);
   if (view.failedRuns > 0) rows.push(['failed runs', `${view.failedRuns} in a row`]);
   if (view.lastError !== null) rows.push(['last error', view.lastError]);
   return table(rows);
+}
+
+function because(reason: AuthorizationView['purgeReason']): string {
+  return reason === null ? '' : ` (${PURGE_REASONS[reason]})`;
 }
 
 function endWord(kind: AuthorizationView['endsBecause']): string {

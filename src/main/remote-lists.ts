@@ -1,8 +1,18 @@
 import { STATES, type State } from '../core/authorization.ts';
 import { LIMITS } from '../core/limits.ts';
-import { calendarOf, eventsOf, listOf, sourcesOf } from './print.ts';
+import { calendarOf, eventsOf, fleetOf, listOf, sourcesOf, statusOf } from './print.ts';
 import { UsageError } from './read-json.ts';
-import { type Shown, type Turn, wholeNumber } from './remote-turn.ts';
+import { idOf, type Shown, type Turn, wholeNumber } from './remote-turn.ts';
+
+/** One authorization, or without an id all of them together. */
+export async function status({ api, input }: Turn): Promise<Shown> {
+  if (input.operands.length === 0) {
+    const fleet = await api.fleet();
+    return { json: fleet, text: fleetOf(fleet) };
+  }
+  const view = await api.status(idOf(input));
+  return { json: view, text: statusOf(view) };
+}
 
 /** A page of authorizations. */
 export async function list({ api, input }: Turn): Promise<Shown> {

@@ -3,9 +3,9 @@ import { createHttpApi, type HttpApi } from '../client/http.ts';
 import { PerennialUnreachable } from '../client/unreachable.ts';
 import { type AuthorizationView, parseAuthorizationRequest } from '../contract/wire.ts';
 import { PerennialError } from '../core/errors.ts';
-import { printable, statusOf } from './print.ts';
+import { printable } from './print.ts';
 import { readJson, UsageError } from './read-json.ts';
-import { calendar, events, list, sources } from './remote-lists.ts';
+import { calendar, events, list, sources, status } from './remote-lists.ts';
 import { exportTo, suspected, types } from './remote-records.ts';
 import { type Input, idOf, type RemoteOptions, type Shown, type Turn } from './remote-turn.ts';
 
@@ -18,7 +18,7 @@ export type RemoteCommand = (options: RemoteOptions) => Promise<number>;
 const USAGES = {
   enqueue: 'perennial enqueue FILE.json|- [--json]',
   list: 'perennial list [--state STATE] [--limit N] [--after ID] [--json]',
-  status: 'perennial status ID [--json]',
+  status: 'perennial status [ID] [--json]',
   purge: 'perennial purge ID [--json]',
   pull: 'perennial pull ID [--json]',
   types: 'perennial types ID [--json]',
@@ -33,7 +33,7 @@ const USAGES = {
 export const REMOTE_COMMANDS: Readonly<Record<keyof typeof USAGES, RemoteCommand>> = {
   enqueue: command({ name: 'enqueue', run: enqueue }),
   list: command({ name: 'list', run: list }),
-  status: command({ name: 'status', run: ({ api, input }) => api.status(idOf(input)), print: statusOf }),
+  status: command({ name: 'status', run: status }),
   purge: command({
     name: 'purge',
     run: ({ api, input }) => api.purge(idOf(input)),
@@ -52,10 +52,11 @@ export const REMOTE_COMMANDS: Readonly<Record<keyof typeof USAGES, RemoteCommand
   sources: command({ name: 'sources', run: sources }),
 };
 
-/** How many operands a command takes, where it is not one, and its flags beside --json. */
-const SHAPES: Partial<
-  Readonly<Record<keyof typeof USAGES, { readonly operands?: number; readonly flags?: readonly string[] }>>
-> = {
+type Shape = { readonly operands?: number; readonly least?: number; readonly flags?: readonly string[] };
+
+/** How many operands a command takes, where it is not one; how many at least, where fewer do; and its flags beside --json. */
+const SHAPES: Partial<Readonly<Record<keyof typeof USAGES, Shape>>> = {
+  status: { least: 0 },
   list: { operands: 0, flags: ['state', 'limit', 'after'] },
   suspected: { operands: 3 },
   export: { flags: ['out'] },
@@ -132,7 +133,7 @@ function readArgs({ name, args }: { readonly name: keyof typeof USAGES; readonly
   readonly json: boolean;
   readonly input: Input;
 } {
-  const { operands: wanted = 1, flags: own = [] } = SHAPES[name] ?? {};
+  const { operands: wanted = 1, least = wanted, flags: own = [] } = SHAPES[name] ?? {};
   const text = Object.fromEntries(own.map((flag) => [flag, { type: 'string' } as const]));
   try {
     const parsed = parseArgs({
@@ -140,7 +141,8 @@ function readArgs({ name, args }: { readonly name: keyof typeof USAGES; readonly
       options: { ...text, json: { type: 'boolean' } },
       allowPositionals: true,
     });
-    if (parsed.positionals.length !== wanted) throw new UsageError(`${name} takes ${wanted} argument(s)`);
+    const { length } = parsed.positionals;
+    if (length < least || length > wanted) throw new UsageError(`${name} takes ${wanted} argument(s)`);
     const flags: Record<string, string | undefined> = {};
     for (const [flag, value] of Object.entries(parsed.values)) if (typeof value === 'string') flags[flag] = value;
     return { json: parsed.values.json === true, input: { operands: parsed.positionals, flags } };

@@ -172,6 +172,8 @@ function viewOf({ id, role, network, usage }: Part): AuthorizationView {
     nextRunAt: NOW,
     periodSeconds: 82_800,
     purgeDueAt: null,
+    purgeReason: null,
+    atEnd: null,
     purgedAt: null,
     lastPull: { at: NOW, result: 'complete', durationMs: 100 },
     freshness: { asOf: NOW, ageSeconds: 0, promiseSeconds: 86_400, late: false },

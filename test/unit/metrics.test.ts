@@ -18,7 +18,7 @@ test('what is counted shows under its name, in seconds where it is a time', asyn
     'perennial_records_total{change="added"} 5',
     'perennial_records_total{change="removed"} 1',
     'perennial_purges_total{reason="requested"} 1',
-    'perennial_purge_lag_seconds_sum 0',
+    'perennial_purge_seconds_sum 0',
     'perennial_jobs_total{queue="purge",outcome="done"} 1',
     'perennial_job_seconds_count 1',
     'perennial_repairs_total{what="missing_scheduler"} 1',
@@ -35,15 +35,26 @@ test('gauges are collected at each scrape, and a state that is no more is gone',
     authorizationsByState: active > 0 ? { active } : { purged: 1 },
     queueJobs: { intake: { waiting: 3 } },
     purgesOverdue: 2,
+    purgeLag:
+      active > 0
+        ? { lagSeconds: { p50: 0.4, p99: 12.5 }, oldestUnpurgedSeconds: 301, alert: true }
+        : { lagSeconds: null, oldestUnpurgedSeconds: 0, alert: false },
     oldestRecordAgeSeconds: 90,
   }));
   const first = await text();
   expect(first).toContain('perennial_authorizations{state="active"} 1');
   expect(first).toContain('perennial_queue_jobs{queue="intake",state="waiting"} 3');
   expect(first).toContain('perennial_purges_overdue 2');
+  expect(first).toContain('perennial_purge_lag_seconds{quantile="0.5"} 0.4');
+  expect(first).toContain('perennial_purge_lag_seconds{quantile="0.99"} 12.5');
+  expect(first).toContain('perennial_purge_oldest_unpurged_seconds 301');
+  expect(first).toContain('perennial_purge_alert 1');
   expect(first).toContain('perennial_oldest_record_age_seconds 90');
   active = 0;
-  expect(await text()).not.toContain('state="active"');
+  const second = await text();
+  expect(second).not.toContain('state="active"');
+  expect(second, 'no purge is no purge in time').not.toContain('perennial_purge_lag_seconds{');
+  expect(second).toContain('perennial_purge_alert 0');
 });
 
 test('a scrape answers although the store does not, and counts that', async () => {

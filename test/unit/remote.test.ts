@@ -185,7 +185,7 @@ describe('exit codes', () => {
       [`enqueue ${large}`, /large\.json is larger than 65536 bytes/],
       [`enqueue ${join(folder, 'absent.json')}`, /absent\.json cannot be read/],
       ['enqueue', /takes 1 argument/],
-      ['status', /usage: perennial status ID/],
+      ['status a b', /usage: perennial status \[ID\]/],
       ['status a b', /takes 1 argument/],
       ['status a --frobnicate', /unknown option/],
       ['list --limit 0', /--limit must be 1 to 500/],

@@ -22,6 +22,7 @@ const NOW = Date.UTC(2026, 6, 1);
 const PUBLIC = new Secret('canary-public-4e2b');
 const ACCESS = new Secret('canary-access-7f3a');
 const REFRESH = new Secret('canary-refresh+9c/1d=&x');
+const PATIENT = new Secret('Patient/canary-1');
 const SECRET_KEY = 'sk_test_canary';
 const signal = new AbortController().signal;
 const JSON_HEADERS = { 'content-type': 'application/json' };
@@ -46,11 +47,16 @@ const calls: readonly [string, (source: Source, url: string) => Promise<unknown>
   ['refresh', (source) => source.refresh({ refreshToken: REFRESH, ...spend })],
   ['introspect', (source) => source.introspect({ token: ACCESS, of: 'access_token', signal })],
   ['revoke', (source) => source.revoke({ accessToken: ACCESS, refreshToken: null, signal })],
+  ['expunge', (source) => expunge(source)],
   [
     'streamPage',
     (source, url) => wholePage(source, { url: `${url}/fhir/Patient/1/$everything`, accessToken: ACCESS, signal }),
   ],
 ];
+
+async function expunge(source: Source) {
+  return source.expunge?.({ accessToken: ACCESS, patient: PATIENT, signal });
+}
 
 function parsed(request: string) {
   const [head = '', body = ''] = request.split('\r\n\r\n');
@@ -75,6 +81,21 @@ describe('the wire, as the contract has it', () => {
     expect(headers.get('content-type')).toBe('application/json');
     expect(headers.has('authorization')).toBe(false);
     expect(JSON.parse(body)).toEqual({ public_token: PUBLIC.reveal(), secret_key: SECRET_KEY });
+  });
+
+  test('expunge: a POST below the FHIR base that names the patient, with the access token and no key of ours', async () => {
+    const { line, headers, body } = await sent((source) => expunge(source));
+    expect(line).toBe('POST /fhir/Patient/canary-1/$expunge HTTP/1.1');
+    expect(headers.get('authorization')).toBe(`Bearer ${ACCESS.reveal()}`);
+    expect(body).toBe('');
+  });
+
+  test('where a source has it elsewhere, or not at all, its registration says so', async () => {
+    const { url, requests } = await rawServer(answering(204, {}, ''));
+    const moved = sourceAt(url, { expungePath: 'Patient/$PATIENT_ID', expungeMethod: 'DELETE' });
+    expect(await expunge(moved)).toBe('expunged');
+    expect(requests[0]).toMatch(/^DELETE \/fhir\/Patient\/canary-1 HTTP/);
+    expect(sourceAt(url, { expungePath: null }).expunge).toBeNull();
   });
 
   test('refresh: a form with Basic authentication, and the token in it escaped', async () => {

@@ -30,6 +30,7 @@ describe('a SMART registration', () => {
       searchQuery: 'patient=$PATIENT_ID&_count=100',
       patientQuery: '_id=$PATIENT_ID',
       revokeOnPurge: true,
+      retention: 'keep',
       resourceTypes: expect.arrayContaining(['Patient', 'Observation', 'ExplanationOfBenefit']),
     });
     for (const field of ['fhirBaseUrl', 'clientId', 'auth'] as const) {

@@ -67,7 +67,7 @@ async function chainHeads(session: Session): ReturnType<AuditStore['chainHeads']
 /** Younger than a linked one is what was written behind the back of the chains; its id was drawn after theirs began. */
 async function unlinkedEntries(db: Db): Promise<Unlinked> {
   const { rows } = await sql<UnlinkedRow>`
-    select count(*) filter (where id < first.id) as before, count(*) filter (where id > first.id) as after
+    select count(*) filter (where audit.id < first.id) as before, count(*) filter (where audit.id > first.id) as after
     from perennial.audit, (select coalesce(min(id), 9223372036854775807) as id from perennial.audit where chain is not null) as first
     where chain is null`.execute(db);
   return toUnlinked(rows[0]);

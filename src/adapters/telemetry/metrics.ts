@@ -1,6 +1,7 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import type { Metrics } from '../../core/ports/telemetry.ts';
+import { makePurgeGauges, type PurgeLagSnapshot } from './purge-gauges.ts';
 
 const limits = {
   /** A scrape answers within Prometheus' usual 10 s even when the store does not. */
@@ -23,6 +24,7 @@ type GaugeSnapshot = {
   /** Jobs by queue and by the queue's own job state. */
   readonly queueJobs: Readonly<Record<string, Readonly<Record<string, number>>>>;
   readonly purgesOverdue?: number;
+  readonly purgeLag?: PurgeLagSnapshot;
   readonly oldestRecordAgeSeconds?: number;
   /** Standing authorizations that end within so many days, by those days. */
   readonly endingWithinDays?: Readonly<Record<string, number>>;
@@ -70,7 +72,11 @@ function makeMetrics(registry: Registry): Metrics {
   const records = counter('records_total', 'Records added, modified and removed by pulls', ['change']);
   const refused = counter('entries_refused_total', 'Entries of pages that were not stored', ['reason']);
   const purges = counter('purges_total', 'Finished purges by reason', ['reason']);
-  const purgeLag = seconds('purge_lag_seconds', 'Time from purge deadline to finished purge', BUCKETS_S.purgeLag);
+  const purgeSeconds = seconds(
+    'purge_seconds',
+    'Time from purge deadline to receipt, of purges that this process ended',
+    BUCKETS_S.purgeLag,
+  );
   const jobs = counter('jobs_total', 'Jobs by queue and outcome', ['queue', 'outcome']);
   const jobSeconds = seconds('job_seconds', 'Time of one job', BUCKETS_S.job);
   const repairs = counter('repairs_total', 'What the reconciler found wrong and repaired', ['what']);
@@ -92,7 +98,7 @@ function makeMetrics(registry: Registry): Metrics {
     refused: ({ reason, count }) => refused.inc({ reason: label(reason) }, count),
     purge: ({ reason, lagMs }) => {
       purges.inc({ reason: label(reason) });
-      purgeLag.observe(Math.max(0, lagMs) / 1_000);
+      purgeSeconds.observe(Math.max(0, lagMs) / 1_000);
     },
     job: ({ queue, outcome, durationMs }) => {
       jobs.inc({ queue: label(queue), outcome: label(outcome) });
@@ -109,6 +115,7 @@ function makeGauges(registry: Registry) {
   const authorizations = gauge('authorizations', 'Authorizations by state', ['state']);
   const queueJobs = gauge('queue_jobs', 'Jobs by queue and state', ['queue', 'state']);
   const overdue = gauge('purges_overdue', 'Purges whose deadline has passed');
+  const purgeLag = makePurgeGauges(registry);
   const oldest = gauge('oldest_record_age_seconds', 'Age of the stalest records of an active authorization');
   const conditions = gauge('source_condition', 'Sources whose token endpoint is suspended, away or throttling', [
     'source',
@@ -143,6 +150,7 @@ function makeGauges(registry: Registry) {
       ending.set({ within_days: label(days) }, count);
     }
     if (snapshot.purgesOverdue !== undefined) overdue.set(snapshot.purgesOverdue);
+    if (snapshot.purgeLag !== undefined) purgeLag.set(snapshot.purgeLag);
     if (snapshot.oldestRecordAgeSeconds !== undefined) oldest.set(snapshot.oldestRecordAgeSeconds);
   };
 

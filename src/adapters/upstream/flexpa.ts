@@ -7,7 +7,7 @@ import { createAbilities } from './abilities.ts';
 import { basic, bearer } from './credentials.ts';
 import type { Http, HttpReply } from './http.ts';
 import { createPages } from './pages.ts';
-import { assumedRefreshLifetimeMs, type FlexpaSourceConfig } from './source-config.ts';
+import { assumedRefreshLifetimeMs, type FlexpaSourceConfig, purgeDeadAfterMs } from './source-config.ts';
 import { parseJson, readTokenReply } from './token-reply.ts';
 import { sendTokenRequest, type TokenRequest } from './token-request.ts';
 
@@ -41,6 +41,8 @@ export function createFlexpaSource({
     introspect: config.introspectUrl ?? `${base}/link/introspect`,
     revoke: config.revokeUrl ?? `${base}/link/revoke`,
   };
+  const fhirBaseUrl = (config.fhirBaseUrl ?? `${base}/fhir`).replace(/\/$/, '');
+  const { expungePath, expungeMethod } = config;
   const call = (request: TokenRequest) => sendTokenRequest({ http: http.tokens, request });
   return {
     name,
@@ -50,6 +52,7 @@ export function createFlexpaSource({
     searchQuery: config.searchQuery,
     patientQuery: config.patientQuery ?? config.searchQuery,
     revokeOnPurge: config.revokeOnPurge,
+    purgeDeadAfterMs: purgeDeadAfterMs(config),
     incremental: config.incremental,
     reconcileEveryMs: config.reconcileEveryDays * UNITS.DAY_MS,
     abilities: createAbilities({ http: http.pages, fhirBaseUrl: config.fhirBaseUrl ?? `${base}/fhir` }),
@@ -80,9 +83,22 @@ export function createFlexpaSource({
       const headers = { 'content-type': JSON_TYPE, authorization: bearer(accessToken) };
       const body = JSON.stringify({ secret_key: secretKey.reveal() });
       const reply = await call({ method: 'POST', url: urls.revoke, headers, body, signal });
-      return reply.kind === 'reply' && reply.status >= 200 && reply.status < 300 ? 'revoked' : 'unconfirmed';
+      return isDone(reply) ? 'revoked' : 'unconfirmed';
     },
+    expunge:
+      expungePath === null
+        ? null
+        : async ({ accessToken, patient, signal }) => {
+            const id = encodeURIComponent(patient.reveal().replace(/^Patient\//, ''));
+            const url = `${fhirBaseUrl}/${expungePath.replaceAll('$PATIENT_ID', () => id)}`;
+            const headers = { accept: 'application/fhir+json', authorization: bearer(accessToken) };
+            return isDone(await call({ method: expungeMethod, url, headers, signal })) ? 'expunged' : 'unconfirmed';
+          },
   };
+}
+
+function isDone(reply: HttpReply): boolean {
+  return reply.kind === 'reply' && reply.status >= 200 && reply.status < 300;
 }
 
 /** Flexpa's introspection is not RFC 7662: no `active` field, and an expired token may answer 401 or 200 with a past `exp` (contract, section 1.5). */

@@ -24,7 +24,7 @@ export type HttpStream = Body & { readonly kind: 'stream'; readonly status: numb
 export type Headers = ReadonlyMap<string, string>;
 
 export type HttpRequest = {
-  readonly method: 'GET' | 'POST';
+  readonly method: 'GET' | 'POST' | 'DELETE';
   readonly url: string;
   readonly headers: Readonly<Record<string, string>>;
   readonly body?: string;

@@ -9,7 +9,7 @@ import type { Http } from './http.ts';
 import { readIntrospection } from './introspection-reply.ts';
 import { createOAuthClient } from './oauth-client.ts';
 import { createPages } from './pages.ts';
-import { assumedRefreshLifetimeMs, type SmartSourceConfig } from './source-config.ts';
+import { assumedRefreshLifetimeMs, purgeDeadAfterMs, type SmartSourceConfig } from './source-config.ts';
 import { readTokenReply } from './token-reply.ts';
 
 /** A registration at a SMART on FHIR server: standard OAuth at discovered endpoints. Authorizations come to us with their tokens; there is no exchange. */
@@ -39,6 +39,7 @@ export function createSmartSource({
     searchQuery: config.searchQuery,
     patientQuery: config.patientQuery,
     revokeOnPurge: config.revokeOnPurge,
+    purgeDeadAfterMs: purgeDeadAfterMs(config),
     incremental: config.incremental,
     reconcileEveryMs: config.reconcileEveryDays * UNITS.DAY_MS,
     abilities: createAbilities({ http: http.pages, fhirBaseUrl: config.fhirBaseUrl }),
@@ -64,6 +65,8 @@ export function createSmartSource({
       const reply = await oauth.revoke({ ...at, ...ended, signal });
       return reply.kind === 'reply' && reply.status >= 200 && reply.status < 300 ? 'revoked' : 'unconfirmed';
     },
+    // Neither SMART nor FHIR has such a request for clients.
+    expunge: null,
   };
 }
 

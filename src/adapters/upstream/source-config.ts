@@ -13,6 +13,10 @@ const daysSchema = z
   .max(LIMITS.tokenLifetimeMaxMs / UNITS.DAY_MS);
 /** Whether the source stands in the operator's own network. Only then are private addresses reached for it. */
 const internalSchema = z.boolean().default(false);
+/** What becomes of the data of an authorization that has died and whose patient does not come back. */
+const retentionSchema = z
+  .union([z.literal('keep'), z.strictObject({ purgeAfterDays: daysSchema })], 'must be keep or {purgeAfterDays}')
+  .default('keep');
 
 /**
  * A registration at Flexpa. Everything that public sources do not tell about Flexpa's API is a setting here and no guess in code:
@@ -35,6 +39,15 @@ const flexpaSourceSchema = z.strictObject({
   incremental: z.boolean().default(true),
   reconcileEveryDays: daysSchema.default(7),
   revokeOnPurge: z.boolean().default(true),
+  retention: retentionSchema,
+  /** Below the FHIR base URL; null for a registration that may not. Neither its path nor its method is in a public source. */
+  expungePath: z
+    .string()
+    .regex(/^[A-Za-z0-9$_/.-]{1,200}$/, 'must be a path below the FHIR base URL')
+    .refine((path) => !path.split('/').includes('..'), 'must be a path below the FHIR base URL')
+    .nullable()
+    .default('Patient/$PATIENT_ID/$expunge'),
+  expungeMethod: z.enum(['POST', 'DELETE']).default('POST'),
   internal: internalSchema,
   assumedRefreshDays: daysSchema.optional(),
 });
@@ -58,6 +71,7 @@ const smartSourceSchema = z.strictObject({
   incremental: z.boolean().default(true),
   reconcileEveryDays: daysSchema.default(7),
   revokeOnPurge: z.boolean().default(true),
+  retention: retentionSchema,
   internal: internalSchema,
   assumedRefreshDays: daysSchema.optional(),
 });
@@ -86,4 +100,9 @@ export function isInternal(source: SourcesConfig[string]): boolean {
 /** How long a refresh token lives where the server does not say; null where the operator does not know either. */
 export function assumedRefreshLifetimeMs(source: SourcesConfig[string]): number | null {
   return source.assumedRefreshDays === undefined ? null : source.assumedRefreshDays * UNITS.DAY_MS;
+}
+
+/** After which time the data of a dead authorization is purged; null keeps it. */
+export function purgeDeadAfterMs({ retention }: SourcesConfig[string]): number | null {
+  return retention === 'keep' ? null : retention.purgeAfterDays * UNITS.DAY_MS;
 }

@@ -1,11 +1,25 @@
 import { calendarSchema } from '../../contract/feed.ts';
+import { fleetSchema } from '../../contract/fleet.ts';
 import type { Service } from '../../contract/service.ts';
 import type { Route } from './routes.ts';
 import { calendarQuery, eventPageSchema, eventsQuery, readParams, sourcesSchema } from './schemas.ts';
 
 /** The routes that tell of the whole fleet: what happened, who ends soon, which sources are in trouble. */
 export function createFleetRoutes(service: Service): readonly Route[] {
-  return [events(service), calendar(service), sources(service)];
+  return [fleet(service), events(service), calendar(service), sources(service)];
+}
+
+function fleet(service: Service): Route {
+  return {
+    method: 'GET',
+    path: '/v1/fleet',
+    operationId: 'getFleet',
+    summary: 'How many authorizations stand in each state, how late purges are, and how many sources are in trouble.',
+    scope: 'read',
+    success: [{ status: 200, description: 'The fleet', schema: 'Fleet' }],
+    errors: ['database_unreachable'],
+    handle: async () => fleetSchema.parse(await service.fleet()),
+  };
 }
 
 function events(service: Service): Route {

@@ -77,6 +77,8 @@ export type Source = {
   readonly abilities: (request: CallOptions) => Promise<Abilities | null>;
   /** Whether a purge also revokes the authorization upstream when the caller deletes it. */
   readonly revokeOnPurge: boolean;
+  /** After this time a dead authorization's data is purged; null keeps it until somebody asks. */
+  readonly purgeDeadAfterMs: number | null;
   /** How long a refresh token lives where the reply does not say; null when nobody knows. */
   readonly assumedRefreshLifetimeMs: number | null;
   /** Spends a single-use public token. Never rejects: whatever happens is a reply. Null where a source has no public tokens. */
@@ -95,6 +97,12 @@ export type Source = {
   readonly revoke: (
     request: { readonly accessToken: Secret | null; readonly refreshToken: Secret | null } & CallOptions,
   ) => Promise<'revoked' | 'unconfirmed'>;
+  /** Has the source delete what it holds of the patient for us. Best effort; null where the source cannot. */
+  readonly expunge:
+    | ((
+        request: { readonly accessToken: Secret; readonly patient: Secret } & CallOptions,
+      ) => Promise<'expunged' | 'unconfirmed'>)
+    | null;
 };
 
 export type Sources = {

@@ -50,13 +50,22 @@ export function erasesWhenAsked(stage: () => Stage): void {
     const turnedAt = performance.now();
     await until('a slow page is asked for', ours, (seen) => seen.some(({ startedAt }) => startedAt > turnedAt));
     await system.purge(id);
-    await system.reaches(id, 'purged', ({ state }) => state === 'purged');
+    await until(
+      'the key is destroyed',
+      () => system.context.vault.has(id),
+      (there) => !there,
+      { everyMs: 5 },
+    );
     expect(
       ours().some(({ endedAt }) => endedAt === null),
       'the pull was still running',
     ).toBe(true);
+    await system.reaches(id, 'purged', ({ state }) => state === 'purged');
     await expectNothingLeft(stage(), id);
-    await until('the page has come', ours, (seen) => seen.every(({ endedAt }) => endedAt !== null));
+    expect(
+      ours().every(({ endedAt }) => endedAt !== null),
+      'no receipt before the pull has ended',
+    ).toBe(true);
     await expectNothingLeft(stage(), id);
     expect(await system.status(id)).toMatchObject({ state: 'purged', nextRunAt: null });
   });
