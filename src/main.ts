@@ -4,6 +4,7 @@ import { codeOf, ERRORS, PerennialError } from './core/errors.ts';
 import { runDemo } from './main/demo/run.ts';
 import { runInit } from './main/init.ts';
 import { readIntakeKey } from './main/installation.ts';
+import { FAILED_EXIT, lastResort } from './main/last-resort.ts';
 import { runProcess } from './main/process.ts';
 import { REMOTE_COMMANDS, type RemoteCommand } from './main/remote.ts';
 import { runSandbox } from './main/sandbox.ts';
@@ -32,7 +33,6 @@ All from enqueue to sources talk to a running Perennial (PERENNIAL_URL, PERENNIA
 `;
 
 const USAGE_EXIT = 2;
-const FAILED_EXIT = 1;
 
 const out = (line: string): void => void process.stdout.write(`${line}\n`);
 const fail = (line: string): void => void process.stderr.write(`${line}\n`);
@@ -95,6 +95,7 @@ function usage(): number {
   return USAGE_EXIT;
 }
 
+lastResort.install();
 try {
   const exitCode = await main();
   if (exitCode !== null) process.exitCode = exitCode;

@@ -4,6 +4,7 @@ import { codeOf, PerennialError } from '../core/errors.ts';
 import { LIMITS } from '../core/limits.ts';
 import { framesOf } from '../flows/work.ts';
 import { compose } from './compose.ts';
+import { FAILED_EXIT, lastResort } from './last-resort.ts';
 import { checkWebSettings, type Running, startProbes, startWeb, startWorker } from './run.ts';
 
 /**
@@ -27,12 +28,22 @@ export async function runProcess({ parts }: { readonly parts: readonly ('worker'
     await Promise.all(running.splice(0).map((part) => part.stop()));
     await composition.close();
   };
-  const grace = closeWithGrace({ delay: CLOSE_CAP_MS, logger: false }, async ({ err, signal }) => {
-    if (err !== undefined) log.error('uncaught', { code: codeOf(err), frames: framesOf(err) });
+  let failed = false;
+  const failing = (): void => {
+    failed = true;
+  };
+  process.once('uncaughtException', failing).once('unhandledRejection', failing);
+  const tell = (err: unknown): void => log.error('uncaught', { code: codeOf(err), frames: framesOf(err) });
+  const options = { delay: CLOSE_CAP_MS, logger: false, onSecondError: tell } as const;
+  const grace = closeWithGrace(options, async ({ err, signal }) => {
+    if (failed) tell(err);
     log.info('stopping', { reason: signal ?? 'error' });
     await stopAll();
     log.info('stopped');
+    // It takes a thrown `undefined` for an end without an error, and would exit with 0.
+    if (failed) process.exit(FAILED_EXIT);
   });
+  lastResort.uninstall();
   try {
     if (parts.includes('web')) running.push(await startWeb({ composition, environment }));
     const { WORKER_PORT: port } = environment;
@@ -42,6 +53,7 @@ export async function runProcess({ parts }: { readonly parts: readonly ('worker'
   } catch (error) {
     // It would take the end of a failed start for a normal one, and exit with 0.
     grace.uninstall();
+    lastResort.install();
     await stopAll();
     throw error instanceof PerennialError ? error : new PerennialError('internal');
   }

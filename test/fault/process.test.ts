@@ -11,10 +11,6 @@ const AT_ONCE_MS = 2_000;
 const GENTLE_SPEED = 30;
 /** Forty minutes there. */
 const SELDOM = { pullEverySeconds: 72_000 } as const;
-const CANARY = 'canary5ecret';
-/** An expression for it: where the error is thrown is told, and that is a place in this text. */
-const HIDDEN_CANARY = `['canary', '5ecret'].join('')`;
-
 let world: World;
 let place: Place;
 
@@ -128,21 +124,6 @@ describe('a process', () => {
     process.signal('SIGTERM');
     expect((await process.exit).code).toBe(1);
     expect(performance.now() - toldAt).toBeLessThan(AT_ONCE_MS);
-  });
-
-  test('that meets an error nobody caught says where but not what, closes, and exits with 1', async () => {
-    await open({ speed: 1, at: bestPlace });
-    const thrower = `process.on('SIGUSR2', () => { throw new Error(${HIDDEN_CANARY}) })`;
-    const more = { NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(thrower)}` };
-    const process = await serve({
-      command: 'start',
-      env: settingsOf({ place, world, encryptionKeys: newKey(), more }),
-    });
-    process.signal('SIGUSR2');
-    expect(await process.exit).toMatchObject({ code: 1, signal: null });
-    expect(process.events('uncaught')).toHaveLength(1);
-    expect(process.events('stopped')).toHaveLength(1);
-    expect(`${process.stdout()}${process.stderr()}`).not.toContain(CANARY);
   });
 });
 
