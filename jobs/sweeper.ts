@@ -1,6 +1,8 @@
 import { codeOf } from '../src/core/errors.ts';
 import { LIMITS } from '../src/core/limits.ts';
+import { anchorHeads } from '../src/flows/anchor.ts';
 import type { Context } from '../src/flows/context.ts';
+import { reclaimAfterPurges } from '../src/flows/reclaim.ts';
 import { SWEEPS, type Sweep } from '../src/flows/sweep.ts';
 
 type Looking = { readonly context: Context; readonly signal: AbortSignal };
@@ -11,7 +13,33 @@ type Looking = { readonly context: Context; readonly signal: AbortSignal };
  * open refresh out of its grace window.
  */
 export async function runSweeper(looking: Looking): Promise<void> {
-  await Promise.all(SWEEPS.map((look) => lookAgainAndAgain({ look, ...looking })));
+  const looks = SWEEPS.map((look) => lookAgainAndAgain({ look, ...looking }));
+  await Promise.all([...looks, reclaimAgainAndAgain(looking), anchorAgainAndAgain(looking)]);
+}
+
+/** Counts from the start, so that purges which ended while nobody ran are in the first one. */
+async function reclaimAgainAndAgain({ context, signal }: Looking): Promise<void> {
+  const { clock } = context;
+  for (let since = clock.now() - LIMITS.purgeLagOverMs; !signal.aborted; ) {
+    await clock.sleep(LIMITS.reclaimEveryMs, signal);
+    if (!signal.aborted) since = await reclaimAfterPurges({ context, since });
+  }
+}
+
+async function anchorAgainAndAgain({ context, signal }: Looking): Promise<void> {
+  while (!signal.aborted) {
+    await anchorOnce(context);
+    await context.clock.sleep(LIMITS.anchorEveryMs, signal);
+  }
+}
+
+/** Notes how far the chains go; a store or key store that is away leaves it to the next time. Also done when a worker stops, after its last job. */
+export async function anchorOnce(context: Context): Promise<void> {
+  try {
+    await anchorHeads(context);
+  } catch (error) {
+    context.log.error('anchor_failed', { code: codeOf(error) });
+  }
 }
 
 async function lookAgainAndAgain({ look, context, signal }: Looking & { readonly look: Sweep }): Promise<void> {

@@ -6,17 +6,19 @@ export const RECEIPT_CHAIN = 'receipts';
 
 /** The text of a receipt at its place, of which the hash and the signature are: JSON with these members in this order, and no blank. */
 export function receiptText({
+  chain,
   seq,
   previousHash,
   receipt: { deleted, findings, ...receipt },
 }: {
+  readonly chain: string;
   readonly seq: number;
   readonly previousHash: string;
   readonly receipt: ReceiptContent;
 }): string {
   return JSON.stringify({
     type: 'perennial/receipt/v1',
-    chain: RECEIPT_CHAIN,
+    chain,
     seq,
     previousHash,
     authorizationId: receipt.authorizationId,

@@ -3,7 +3,7 @@ import { fetchOnceJob } from '../../jobs/fetch-once.ts';
 import { intakeJob } from '../../jobs/intake.ts';
 import { purgeJob } from '../../jobs/purge.ts';
 import { refreshAndPullJob } from '../../jobs/refresh-and-pull.ts';
-import { runSweeper } from '../../jobs/sweeper.ts';
+import { anchorOnce, runSweeper } from '../../jobs/sweeper.ts';
 import { createOpener } from '../adapters/intake/seal.ts';
 import { consume } from '../adapters/queue/consume.ts';
 import { assertGuarded } from '../adapters/web/dashboard-guard.ts';
@@ -69,6 +69,7 @@ export async function startWorker({
         await within(CANCEL_CAP_MS);
       }
       await sweeping;
+      await anchorOnce(context);
       log.info('worker_stopped');
     },
   };
