@@ -19,16 +19,16 @@ RUN npm run build
 RUN npm prune --omit=dev --omit=optional --ignore-scripts
 
 FROM node:26-bookworm-slim
-ENV NODE_ENV=production DATA_DIR=/data
+ENV NODE_ENV=production DATA_DIR=/data KEYS_DIR=/keys
 WORKDIR /app
-# A volume mounted here takes over this owner. Everything else may be read-only; Node itself wants a /tmp.
-RUN install -d -m 0700 -o 1000 -g 1000 /data
+# Volumes mounted here take over this owner. Everything else may be read-only; Node itself wants a /tmp.
+RUN install -d -m 0700 -o 1000 -g 1000 /data /keys
 COPY --from=build /app/package.json ./
 COPY --from=build /app/node_modules ./node_modules
 COPY --from=build /app/dist ./dist
 # By number, so that Kubernetes' runAsNonRoot can tell. The files above stay root's: the process cannot change its own code.
 USER 1000:1000
-VOLUME /data
+VOLUME ["/data", "/keys"]
 EXPOSE 3000
 STOPSIGNAL SIGTERM
 # Alive, not ready: a database that is away must not make an orchestrator kill the worker. The start migrates the database first.

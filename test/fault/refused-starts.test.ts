@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process';
 import { createServer } from 'node:net';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { lockDataDir } from '../../src/adapters/store/lock.ts';
 import { readEnvironment } from '../../src/config.ts';
@@ -37,14 +38,15 @@ afterAll(killLeftovers);
 describe.concurrent('a start is refused with one line that names the setting and never its value', () => {
   test.each(REFUSALS)('%s', async (_what, named, settings) => {
     const folder = await temporaryFolder();
-    await expectRefused({ named, env: { DATA_DIR: folder.path, ...settings } });
+    await expectRefused({ named, env: { DATA_DIR: join(folder.path, 'data'), ...settings } });
     await folder.remove();
   });
 
   test('a folder that another process uses', async () => {
     const folder = await temporaryFolder();
-    const lock = await lockDataDir({ dataDir: folder.path, pid: process.pid });
-    await expectRefused({ named: /DATA_DIR/, env: { DATA_DIR: folder.path } });
+    const dataDir = join(folder.path, 'data');
+    const lock = await lockDataDir({ dataDir, pid: process.pid });
+    await expectRefused({ named: /DATA_DIR/, env: { DATA_DIR: dataDir } });
     await lock.release();
     await folder.remove();
   });

@@ -1,3 +1,4 @@
+import { dirname } from 'node:path';
 import { Redis } from 'ioredis';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { publicJwkSchema } from '../../src/adapters/intake/seal.ts';
@@ -221,6 +222,6 @@ async function tracesOf({
     ...logs,
     ...(place.redis === null ? [] : await tracesInRedis(place.redis)),
     ...(place.sql === null ? [] : await tracesInPostgres(place.sql)),
-    ...(await tracesInFolder(place.dataDir)),
+    ...(await tracesInFolder(dirname(place.dataDir))),
   ];
 }

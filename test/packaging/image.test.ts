@@ -90,6 +90,7 @@ describe('what the Dockerfile makes', () => {
         NODE_ENV: 'production',
         PORT: await freePort(),
         DATA_DIR: dataDir,
+        KEYS_DIR: `${dataDir}-keys`,
         ENCRYPTION_KEYS: `k1:${randomBytes(32).toString('base64')}`,
       };
       expect(await isHealthy(env)).toBe(false);

@@ -90,9 +90,9 @@ describe('the rule of docker-compose.yml', () => {
     ['worker', 'stop_grace_period: 90s', 'stop_grace_period: 10s', 'worker is killed while it closes'],
     ['worker', '/healthz', '/', 'worker is asked for its health elsewhere'],
     ['worker', '      HOST:', '      REDIS_HOST: redis\n      HOST:', 'worker is given REDIS_HOST, which nobody reads'],
-    ['worker', 'keys:/data', 'postgres:/data', 'two services share a volume'],
-    ['worker', '      - keys:/data\n', '', 'data ends with its container'],
-    ['worker', 'DATA_DIR: /data', 'DATA_DIR: /app/data', 'the data keys end with their container'],
+    ['worker', 'keys:/keys', 'postgres:/keys', 'two services share a volume'],
+    ['worker', '      - keys:/keys\n', '', 'data ends with its container'],
+    ['worker', 'KEYS_DIR: /keys', 'KEYS_DIR: /app/keys', 'the data keys end with their container'],
     ['postgres', '- postgres:/var', '- ./pg:/var', 'data ends with its container'],
   ];
 

@@ -67,6 +67,7 @@ describe('the rule of the image', () => {
     ['does not stop by SIGTERM', /^STOPSIGNAL .*$/m, 'STOPSIGNAL SIGKILL'],
     ['is not a production', /NODE_ENV=production/, 'NODE_ENV=test'],
     ['keeps no data', /^VOLUME .*$/m, ''],
+    ['keeps no keys', 'KEYS_DIR=/keys', 'KEYS_DIR=/data/keys'],
     ['runs install scripts', /^RUN npm ci .*$/m, 'RUN npm ci'],
     ['installs past the lockfile', /^RUN npm ci /m, 'RUN npm install '],
     ['ships what only builds', /^RUN npm prune .*$/m, ''],

@@ -1,11 +1,15 @@
-import { rm } from 'node:fs/promises';
+import { mkdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
 import { postgresForTests, type Sql, type TestPostgres, temporaryFolder } from './databases.ts';
 import { dropPrefix, findRedis, randomPrefix } from './real-redis.ts';
 
 /** Where one system of a test keeps its things: settings for it, and what to look at and clear away afterwards. */
 export type Place = {
   readonly settings: Readonly<Record<string, string>>;
+  /** Made already: where everything lies elsewhere, nobody makes it. */
   readonly dataDir: string;
+  /** Where the data keys lie as files, unless they lie in a database. */
+  readonly keysDir: string;
   /** The database's own side door; null where the store is embedded. */
   readonly sql: Sql | null;
   readonly redis: { readonly url: string; readonly prefix: string } | null;
@@ -33,22 +37,21 @@ export async function findServices(): Promise<Services> {
 }
 
 export async function embeddedPlace(): Promise<Place> {
-  const folder = await temporaryFolder();
-  const settings = { DATA_DIR: folder.path };
-  return { settings, dataDir: folder.path, sql: null, redis: null, close: () => remove(folder.path) };
+  const folder = await folderPlace();
+  return { ...folder, sql: null, redis: null };
 }
 
 export async function postgresPlace(postgres: TestPostgres): Promise<Place> {
-  const folder = await temporaryFolder();
+  const folder = await folderPlace();
   const database = await postgres.createDatabase();
   return {
-    settings: { DATA_DIR: folder.path, DATABASE_URL: database.databaseUrl },
-    dataDir: folder.path,
+    ...folder,
+    settings: { ...folder.settings, DATABASE_URL: database.databaseUrl },
     sql: database.sql,
     redis: null,
     close: async () => {
       await database.drop();
-      await remove(folder.path);
+      await folder.close();
     },
   };
 }
@@ -79,6 +82,14 @@ export async function productionPlace({
       await dropPrefix(redisUrl, prefix);
     },
   };
+}
+
+/** Data and keys lie side by side in one folder of the test's own, and go with it. */
+async function folderPlace(): Promise<Pick<Place, 'settings' | 'dataDir' | 'keysDir' | 'close'>> {
+  const { path } = await temporaryFolder();
+  const dataDir = join(path, 'data');
+  await mkdir(dataDir);
+  return { settings: { DATA_DIR: dataDir }, dataDir, keysDir: `${dataDir}-keys`, close: () => remove(path) };
 }
 
 function remove(path: string): Promise<void> {

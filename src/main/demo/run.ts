@@ -29,7 +29,9 @@ export async function runDemo({
   readonly out: (line: string) => void;
 }): Promise<number> {
   const keep = args.includes('--keep');
-  const dataDir = await mkdtemp(join(tmpdir(), 'perennial-demo-'));
+  // The folder of the keys comes to lie beside that of the data, and both go with the one around them.
+  const folder = await mkdtemp(join(tmpdir(), 'perennial-demo-'));
+  const dataDir = join(folder, 'data');
   const rate = {
     CLOCK_SPEED: String(DEMO_SPEED),
     CLOCK_EPOCH_MS: String(createClock({ epochMs: 0, speed: 1 }).wallNow()),
@@ -58,7 +60,7 @@ export async function runDemo({
     return kept ? 0 : 1;
   } finally {
     for (const stop of stops) await stop();
-    await rm(dataDir, { recursive: true, force: true });
+    await rm(folder, { recursive: true, force: true });
   }
 }
 

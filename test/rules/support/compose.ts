@@ -137,12 +137,12 @@ function volumeFaults({
   readonly services: readonly Service[];
   readonly volumes: Readonly<Record<string, unknown>>;
 }): readonly string[] {
-  const places = ['/data', '/var/lib/postgresql/data', '/data'];
+  const places = ['/data', '/var/lib/postgresql/data', '/keys'];
   const kept = services.map((service, index) => service.volumes.find((volume) => volume.endsWith(`:${places[index]}`)));
   const names = kept.map((volume) => volume?.split(':')[0] ?? '');
   return [
     ...(names.some((name) => !(name in volumes)) ? ['data ends with its container'] : []),
     ...(new Set(names).size < names.length ? ['two services share a volume'] : []),
-    ...(services[2]?.environment['DATA_DIR'] === '/data' ? [] : ['the data keys end with their container']),
+    ...(services[2]?.environment['KEYS_DIR'] === '/keys' ? [] : ['the data keys end with their container']),
   ];
 }

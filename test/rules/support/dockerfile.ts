@@ -60,7 +60,8 @@ export function dockerfileFaults({
     [!/^[1-9]\d*(?::[1-9]\d*)?$/.test(finalOf(text, 'USER') ?? ''), 'runs as root, or as a name'],
     [finalOf(text, 'STOPSIGNAL') !== 'SIGTERM', 'does not stop by SIGTERM'],
     [!/\bNODE_ENV=production\b/.test(finalOf(text, 'ENV') ?? ''), 'is not a production'],
-    [finalOf(text, 'VOLUME') !== '/data' || !/\bDATA_DIR=\/data\b/.test(finalOf(text, 'ENV') ?? ''), 'keeps no data'],
+    [!keeps(text, 'DATA_DIR', '/data'), 'keeps no data'],
+    [!keeps(text, 'KEYS_DIR', '/keys'), 'keeps no keys'],
     [installs.length === 0 || installs.some(({ rest }) => !rest.includes('--ignore-scripts')), 'runs install scripts'],
     [all.some(({ word, rest }) => word === 'RUN' && /\bnpm (?:i|install)\b/.test(rest)), 'installs past the lockfile'],
     [!buildCommandsOf(text).at(-1)?.includes('--omit=dev'), 'ships what only builds'],
@@ -73,7 +74,13 @@ export function dockerfileFaults({
       command[0] !== 'node' || command[2] !== 'start' || !sourceOf(command[1] ?? ''),
       'starts what the build does not emit',
     ],
-    [/(?:KEY|PASSWORD|SECRET|TOKEN)\w*=/.test(text), 'holds a secret'],
+    [/(?:KEY(?!S_DIR=)|PASSWORD|SECRET|TOKEN)\w*=/.test(text), 'holds a secret'],
   ];
   return checks.filter(([broken]) => broken).map(([, fault]) => fault);
+}
+
+/** A folder that is a volume, and the setting that leads there. */
+function keeps(text: string, setting: string, folder: string): boolean {
+  const volumes = execFormOf(finalOf(text, 'VOLUME') ?? '') ?? [];
+  return volumes.includes(folder) && (finalOf(text, 'ENV') ?? '').split(' ').includes(`${setting}=${folder}`);
 }
