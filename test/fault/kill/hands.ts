@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { tmpdir } from 'node:os';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
-import { type Line, lineSchema, type Order } from './orders.ts';
+import { type Line, lineSchema } from './orders.ts';
 
 const ENTRY = fileURLToPath(new URL('./worker.ts', import.meta.url));
 
@@ -10,7 +10,7 @@ type Ended = { readonly code: number | null; readonly signal: NodeJS.Signals | n
 
 /** One worker process that waits for its order. */
 export type Hand = {
-  readonly order: (order: Order) => void;
+  readonly order: (order: object) => void;
   /** The first line of this kind. @throws Error when the process ends before. */
   readonly says: <S extends Line['said']>(said: S) => Promise<Extract<Line, { readonly said: S }>>;
   readonly ended: Promise<Ended>;
@@ -28,13 +28,16 @@ export type Hands = {
 export function keepHands({
   env,
   idle,
+  entry = ENTRY,
 }: {
   readonly env: Readonly<Record<string, string>>;
   readonly idle: number;
+  /** What runs in them; it reads an order of its own kind. */
+  readonly entry?: string;
 }): Hands {
   const running = new Map<ChildProcess, Promise<Ended>>();
   const start = async (): Promise<Hand> => {
-    const child = spawn(process.execPath, [ENTRY], { env, cwd: tmpdir(), stdio: ['pipe', 'pipe', 'inherit'] });
+    const child = spawn(process.execPath, [entry], { env, cwd: tmpdir(), stdio: ['pipe', 'pipe', 'inherit'] });
     const hand = handOf(child);
     running.set(child, hand.ended);
     void hand.ended.then(() => running.delete(child));
