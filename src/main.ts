@@ -6,6 +6,7 @@ import { runInit } from './main/init.ts';
 import { readIntakeKey } from './main/installation.ts';
 import { FAILED_EXIT, lastResort } from './main/last-resort.ts';
 import { runProcess } from './main/process.ts';
+import { verifyReceiptFile } from './main/receipt-file.ts';
 import { REMOTE_COMMANDS, type RemoteCommand } from './main/remote.ts';
 import { runSandbox } from './main/sandbox.ts';
 import { version } from './main/version.ts';
@@ -24,12 +25,19 @@ const HELP = `perennial ${version}: keeps patient-authorized health records fres
   export ID --out DIR   the records as files, one for each resource type
   calendar | events     who ends when; what happened (--days N, --after CURSOR)
   sources               which sources are in trouble
+  receipt ID | receipts list
+                        the signed proof of a purge; of all
+  receipts verify       check them all; or one, asking nobody: --file FILE --key JWK.json
+  audit verify          check every link of the audit trail and of the receipts
+  audit export --out FILE.ndjson
+                        the audit trail as FHIR AuditEvents
   sandbox               a Flexpa-compatible upstream on loopback
   demo [--keep]         everything at once, three virtual days in under 90 s
   init                  write a .env with fresh keys
   keys intake           print the public key that other services seal to
+  keys rotate | status  wrap all data keys by the newest key; which key wraps how many
 
-All from enqueue to sources talk to a running Perennial (PERENNIAL_URL, PERENNIAL_API_KEY); --json prints JSON.
+All from enqueue to audit, and keys rotate and status, talk to a running Perennial (PERENNIAL_URL, PERENNIAL_API_KEY); --json prints JSON.
 `;
 
 const USAGE_EXIT = 2;
@@ -40,7 +48,14 @@ const fail = (line: string): void => void process.stderr.write(`${line}\n`);
 async function main(): Promise<number | null> {
   const [command, ...args] = process.argv.slice(2);
   loadDotEnv();
-  const remoteCommand = new Map<string, RemoteCommand>(Object.entries(REMOTE_COMMANDS)).get(command ?? '');
+  // The one check that asks nobody: a receipt and a public key are all that it takes.
+  if (command === 'receipts' && args.includes('--file')) {
+    return verifyReceiptFile({ args, out: process.stdout, err: process.stderr, stdin: process.stdin });
+  }
+  const remoteCommands = new Map<string, RemoteCommand>(Object.entries(REMOTE_COMMANDS));
+  const ofTwoWords = remoteCommands.get(`${command} ${args[0]}`);
+  if (ofTwoWords !== undefined) return remote(ofTwoWords, args.slice(1));
+  const remoteCommand = remoteCommands.get(command ?? '');
   if (remoteCommand !== undefined) return remote(remoteCommand, args);
   switch (command) {
     case 'start':

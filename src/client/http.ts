@@ -8,15 +8,19 @@ import {
   sourceStateSchema,
 } from '../contract/feed.ts';
 import { type FleetView, fleetSchema } from '../contract/fleet.ts';
+import { type KeyCensusView, keyCensusSchema, type RotationView, rotationSchema } from '../contract/keys.ts';
 import { type SettledView, settledSchema, type TypesView, typesSchema, type Verdict } from '../contract/records.ts';
 import { type AuthorizationRequest, type AuthorizationView, authorizationViewSchema } from '../contract/wire.ts';
 import type { State } from '../core/authorization.ts';
 import { LIMITS } from '../core/limits.ts';
 import { type Call, createExchange, read } from './exchange.ts';
+import { type ProofApi, proofApi } from './proof.ts';
 
 const limits = {
   /** A token may have to be refreshed first; Perennial answers for itself before this. */
   tokenTimeoutMs: LIMITS.tokenWaitMaxMs + 5_000,
+  /** A page of a rotation waits for the disk {@link LIMITS.rotationBatch} times. */
+  rotationTimeoutMs: 60_000,
 } as const;
 
 const pageSchema = z.object({ authorizations: z.array(authorizationViewSchema), next: z.string().nullable() });
@@ -41,7 +45,7 @@ export type RecordsAnswer = {
 };
 
 /** The HTTP API as functions. Each rejects with a PerennialError by the API's code, or PerennialUnreachable. */
-export type HttpApi = {
+export type HttpApi = ProofApi & {
   readonly enqueue: (request: AuthorizationRequest) => Promise<{
     readonly authorization: AuthorizationView;
     readonly created: boolean;
@@ -67,6 +71,9 @@ export type HttpApi = {
     readonly resourceType: string;
     readonly verdict: Verdict;
   }) => Promise<SettledView>;
+  /** One page of a rotation; undefined begins it. */
+  readonly rotateKeys: (after: string | undefined) => Promise<RotationView>;
+  readonly keys: (after: string | undefined) => Promise<KeyCensusView>;
   readonly close: () => Promise<void>;
 };
 
@@ -79,6 +86,7 @@ export function createHttpApi({ url, apiKey }: { readonly url: string; readonly 
   const one = async (wanted: Call) => read(authorizationViewSchema, (await call(wanted)).body);
   const at = (id: string) => `/v1/authorizations/${encodeURIComponent(id)}`;
   return {
+    ...proofApi({ call }),
     enqueue: async (body) => {
       const answer = await call({ method: 'POST', path: '/v1/authorizations', body });
       return { authorization: read(authorizationViewSchema, answer.body), created: answer.status === 201 };
@@ -110,6 +118,12 @@ export function createHttpApi({ url, apiKey }: { readonly url: string; readonly 
       const path = `${at(id)}/types/${encodeURIComponent(resourceType)}/suspected`;
       return read(settledSchema, (await call({ method: 'POST', path, body: { verdict } })).body);
     },
+    rotateKeys: async (after) => {
+      const wanted = { method: 'POST', path: '/v1/keys/rotation', body: { after } } as const;
+      return read(rotationSchema, (await call({ ...wanted, timeoutMs: limits.rotationTimeoutMs })).body);
+    },
+    keys: async (after) =>
+      read(keyCensusSchema, (await call({ method: 'GET', path: `/v1/keys${queryOf({ after })}` })).body),
     close,
   };
 }

@@ -64,11 +64,10 @@ export function createChainCheck({
       links += 1;
       if (seq > before.seq + 1) report('missing', before.seq + 1);
       if (seq <= before.seq) report('reordered', seq);
-      const isWhole = fits({ checkable, place: link, verifier });
-      if (!isWhole && misfits.length < FINDINGS_MAX) misfits.push(checkable);
-      else if (!isWhole) report('altered', seq);
-      const isSound = isWhole && verifier.isSigned(link);
-      if (isWhole && !isSound) report('forged', seq);
+      const judged = judgeLink({ checkable, verifier });
+      if (judged === 'altered' && misfits.length < FINDINGS_MAX) misfits.push(checkable);
+      else if (judged !== null) report(judged, seq);
+      const isSound = judged === null;
       // Sound by itself and signed by us, but not what came after the link before: of another history, a restored copy's.
       if (isSound && before.isSound && seq === before.seq + 1 && link.previousHash !== before.hash) {
         report('reordered', seq);
@@ -84,6 +83,18 @@ export function createChainCheck({
       return { chain, links, counts, findings: found };
     },
   };
+}
+
+/** What is wrong with a link taken by itself; null where it is the text that was signed. */
+export function judgeLink({
+  checkable,
+  verifier,
+}: {
+  readonly checkable: Checkable;
+  readonly verifier: Verifier;
+}): 'altered' | 'forged' | null {
+  if (!fits({ checkable, place: checkable.link, verifier })) return 'altered';
+  return verifier.isSigned(checkable.link) ? null : 'forged';
 }
 
 function fits({

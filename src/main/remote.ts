@@ -5,6 +5,8 @@ import { type AuthorizationView, parseAuthorizationRequest } from '../contract/w
 import { PerennialError } from '../core/errors.ts';
 import { printable } from './print.ts';
 import { readJson, UsageError } from './read-json.ts';
+import { exportAudit, listReceipts, receipt, verifyAudit, verifyReceipts } from './remote-audit.ts';
+import { keysStatus, rotateKeys } from './remote-keys.ts';
 import { calendar, events, list, sources, status } from './remote-lists.ts';
 import { exportTo, suspected, types } from './remote-records.ts';
 import { type Input, idOf, type RemoteOptions, type Shown, type Turn } from './remote-turn.ts';
@@ -27,6 +29,13 @@ const USAGES = {
   calendar: 'perennial calendar [--days N] [--limit N] [--json]',
   events: 'perennial events [--after CURSOR] [--limit N] [--json]',
   sources: 'perennial sources [--json]',
+  receipt: 'perennial receipt ID [--json]',
+  'receipts list': 'perennial receipts list [--after NUMBER] [--limit N] [--json]',
+  'receipts verify': 'perennial receipts verify [--key JWK.json] [--json], or --file FILE --key JWK.json for one alone',
+  'audit verify': 'perennial audit verify [--key JWK.json] [--json]',
+  'audit export': 'perennial audit export --out FILE.ndjson [--json]',
+  'keys rotate': 'perennial keys rotate [--json]',
+  'keys status': 'perennial keys status [--json]',
 } as const;
 
 /** The commands that ask a running Perennial over HTTP. Each resolves to its exit code and never rejects. */
@@ -50,6 +59,13 @@ export const REMOTE_COMMANDS: Readonly<Record<keyof typeof USAGES, RemoteCommand
   calendar: command({ name: 'calendar', run: calendar }),
   events: command({ name: 'events', run: events }),
   sources: command({ name: 'sources', run: sources }),
+  receipt: command({ name: 'receipt', run: receipt }),
+  'receipts list': command({ name: 'receipts list', run: listReceipts }),
+  'receipts verify': command({ name: 'receipts verify', run: verifyReceipts }),
+  'audit verify': command({ name: 'audit verify', run: verifyAudit }),
+  'audit export': command({ name: 'audit export', run: exportAudit }),
+  'keys rotate': command({ name: 'keys rotate', run: rotateKeys }),
+  'keys status': command({ name: 'keys status', run: keysStatus }),
 };
 
 type Shape = { readonly operands?: number; readonly least?: number; readonly flags?: readonly string[] };
@@ -63,6 +79,12 @@ const SHAPES: Partial<Readonly<Record<keyof typeof USAGES, Shape>>> = {
   calendar: { operands: 0, flags: ['days', 'limit'] },
   events: { operands: 0, flags: ['after', 'limit'] },
   sources: { operands: 0 },
+  'receipts list': { operands: 0, flags: ['after', 'limit'] },
+  'receipts verify': { operands: 0, flags: ['key'] },
+  'audit verify': { operands: 0, flags: ['key'] },
+  'audit export': { operands: 0, flags: ['out'] },
+  'keys rotate': { operands: 0 },
+  'keys status': { operands: 0 },
 };
 
 function command(
@@ -82,7 +104,7 @@ function command(
       const turn = { api, input, options };
       const shown = spec.print === undefined ? await spec.run(turn) : await showOne(spec, turn);
       options.out.write(json ? `${JSON.stringify(shown.json, null, 2)}\n` : shown.text);
-      return EXIT.ok;
+      return shown.refused === true ? EXIT.refused : EXIT.ok;
     } catch (error) {
       return explain({ error, name: spec.name, options });
     } finally {
