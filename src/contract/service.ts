@@ -1,6 +1,7 @@
 import type { State } from '../core/authorization.ts';
-import type { FleetView } from './fleet.ts';
 import type { AccessTokenView, CalendarView, EventView, SourceStateView } from './feed.ts';
+import type { FleetView } from './fleet.ts';
+import type { KeyCensusView, RotationView } from './keys.ts';
 import type { AuditEntryView, AuditHeadsView, ReceiptView } from './proof.ts';
 import type { RecordsRead, SettledView, TypesView, Verdict } from './records.ts';
 import type { AuthorizationRequest, AuthorizationView, ChangeView } from './wire.ts';
@@ -76,4 +77,8 @@ export type Service = {
     readonly limit: number;
   }) => Promise<readonly AuditEntryView[]>;
   readonly auditHeads: () => Promise<AuditHeadsView>;
+  /** Wraps one page of the data keys by the current key-encryption key; audited. `after` is the `next` of the page before. */
+  readonly rotateKeys: (page: { readonly after: string | null; readonly actor: Actor }) => Promise<RotationView>;
+  /** Which key-encryption keys wrap the data keys of one page. */
+  readonly keys: (page: { readonly after: string | null }) => Promise<KeyCensusView>;
 };

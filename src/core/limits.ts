@@ -186,6 +186,10 @@ export const LIMITS = {
   packTargetBytes: 8 * MIB,
   /** An authorization request as JSON: tokens of a few kB and names. */
   requestMaxBytes: 64 * KIB,
+  /** Data keys that one call of a rotation wraps anew: two writes to the disk each, so some seconds on a slow one. */
+  rotationBatch: 100,
+  /** Data keys that one call counts. */
+  censusBatch: 1_000,
   /** Rows on one page of the list API. */
   listPageMax: 500,
 

@@ -11,6 +11,7 @@ import { readAudit, readAuditHeads, readReceipt, readReceipts } from './read-aud
 import { readChanges, readRecords } from './read-records.ts';
 import { readTypes } from './read-types.ts';
 import { requestPurge } from './request-purge.ts';
+import { countKeys, rotateKeys } from './rotate-keys.ts';
 import { settleSuspected } from './settle-suspected.ts';
 import { eventViewOf, sourceViewOf, tokenViewOf, viewOf } from './view.ts';
 
@@ -62,5 +63,7 @@ export function createService(context: Context, desk: TokenDesk = createTokenDes
     receipts: (page) => readReceipts({ context, ...page }),
     audit: (page) => readAudit({ context, ...page }),
     auditHeads: () => readAuditHeads({ context }),
+    rotateKeys: (page) => rotateKeys({ context, ...page }),
+    keys: (page) => countKeys({ context, ...page }),
   };
 }

@@ -23,7 +23,12 @@ export type Input = {
 /** One call of a command. */
 export type Turn = { readonly api: HttpApi; readonly input: Input; readonly options: RemoteOptions };
 /** What a command prints, with --json and without. */
-export type Shown = { readonly json: unknown; readonly text: string };
+export type Shown = {
+  readonly json: unknown;
+  readonly text: string;
+  /** It was answered, and the answer is bad news: the exit code says so too. */
+  readonly failed?: boolean;
+};
 
 /** The id that stands first. @throws PerennialError `invalid_request`. */
 export function idOf({ operands }: Input): string {

@@ -104,7 +104,7 @@ function command(
       const turn = { api, input, options };
       const shown = spec.print === undefined ? await spec.run(turn) : await showOne(spec, turn);
       options.out.write(json ? `${JSON.stringify(shown.json, null, 2)}\n` : shown.text);
-      return shown.refused === true ? EXIT.refused : EXIT.ok;
+      return shown.failed === true ? EXIT.refused : EXIT.ok;
     } catch (error) {
       return explain({ error, name: spec.name, options });
     } finally {

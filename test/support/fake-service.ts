@@ -1,5 +1,6 @@
 import type { EventView, SourceStateView } from '../../src/contract/feed.ts';
 import type { FleetView } from '../../src/contract/fleet.ts';
+import type { KeyCensusView, RotationView } from '../../src/contract/keys.ts';
 import { entryViewOf, type ReceiptView } from '../../src/contract/proof.ts';
 import type { StoredResource, TypesView } from '../../src/contract/records.ts';
 import type { Service } from '../../src/contract/service.ts';
@@ -56,6 +57,8 @@ export type FakeService = Service & {
     heads: Head[];
     anchors: Head[];
     unlinked: Unlinked;
+    rotations: Omit<RotationView, 'next'>[];
+    censuses: Omit<KeyCensusView, 'next'>[];
     types: TypesView['types'];
     verdicts: string[];
   };
@@ -87,6 +90,8 @@ export function createFakeService(): FakeService {
     heads: [],
     anchors: [],
     unlinked: { before: 0, after: 0 },
+    rotations: [{ currentKeyId: 'k2', rewrapped: 0, current: 0, gone: 0, unreadable: 0 }],
+    censuses: [{ currentKeyId: 'k2', keys: [], unreadable: 0 }],
     types: [],
     verdicts: [],
   };
@@ -190,8 +195,21 @@ export function createFakeService(): FakeService {
       anchors: kept.anchors,
       unlinked: { entries: kept.unlinked, receipts: { before: 0, after: 0 } },
     }),
+    rotateKeys: async ({ after, actor }) => {
+      actors.push(actor);
+      return pageOf(kept.rotations, after);
+    },
+    keys: async ({ after }) => pageOf(kept.censuses, after),
   };
   return fake;
+}
+
+/** The page that is asked for by the place of the one before it. */
+function pageOf<T extends object>(pages: readonly T[], after: string | null): T & { readonly next: string | null } {
+  const index = Number(after ?? 0);
+  const page = pages[index];
+  if (page === undefined) throw new PerennialError('internal');
+  return { ...page, next: index + 1 < pages.length ? String(index + 1) : null };
 }
 
 async function* reading(stored: FakeService['stored']): AsyncGenerator<StoredResource> {

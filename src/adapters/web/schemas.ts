@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { accessTokenSchema, calendarSchema, eventSchema, sourceStateSchema } from '../../contract/feed.ts';
 import { fleetSchema } from '../../contract/fleet.ts';
+import { keyCensusSchema, keyCursorSchema, rotationRequestSchema, rotationSchema } from '../../contract/keys.ts';
 import { auditEntrySchema, auditHeadsSchema, receiptSchema, signingKeySchema } from '../../contract/proof.ts';
 import { resourceTypeSchema, settledSchema, typesSchema, verdictRequestSchema } from '../../contract/records.ts';
 import {
@@ -91,6 +92,10 @@ export const calendarQuery = z.strictObject({
   limit,
 });
 
+export const keysQuery = z.strictObject({
+  after: keyCursorSchema.optional().describe('The `next` of the page before'),
+});
+
 export const pageSchema = z.object({
   authorizations: z.array(authorizationViewSchema),
   next: z.string().nullable().describe('The `after` of the next page; null on the last one'),
@@ -141,6 +146,9 @@ export const COMPONENTS = {
   AuditPage: { schema: auditPageSchema, io: 'output' },
   AuditHeads: { schema: auditHeadsSchema, io: 'output' },
   SigningKey: { schema: signingKeySchema, io: 'output' },
+  RotationRequest: { schema: rotationRequestSchema, io: 'input' },
+  Rotation: { schema: rotationSchema, io: 'output' },
+  KeyCensus: { schema: keyCensusSchema, io: 'output' },
   IntakeKey: { schema: intakeKeySchema, io: 'output' },
   Error: { schema: errorSchema, io: 'output' },
 } as const satisfies Record<string, { schema: z.ZodType; io: 'input' | 'output' }>;
