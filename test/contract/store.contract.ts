@@ -3,6 +3,7 @@ import { authorizationsContract } from './store/authorizations.ts';
 import { calendarContract } from './store/calendar.ts';
 import { fencesContract } from './store/fences.ts';
 import { leasesContract } from './store/leases.ts';
+import { linksContract } from './store/links.ts';
 import { operationsContract } from './store/operations.ts';
 import { proofsContract } from './store/proofs.ts';
 import { purgesContract } from './store/purges.ts';
@@ -34,6 +35,7 @@ export function storeContract(name: string, open: () => Promise<OpenedStore>): v
     proofsContract(use);
     sourceStatesContract(use);
     calendarContract(use);
+    linksContract(use);
     operationsContract(use);
   });
 }

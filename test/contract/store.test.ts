@@ -7,14 +7,14 @@ import { openPostgresStore } from '../../src/adapters/store/postgres.ts';
 import { createSession } from '../../src/adapters/store/session.ts';
 import { createStore } from '../../src/adapters/store/store.ts';
 import { NO_POSTGRES, postgresForTests, type Sql, type TestPostgres, temporaryFolder } from '../support/databases.ts';
-import { notaryOf } from '../support/notary.ts';
+import { NOTARY } from '../support/notary.ts';
 import { silentProxy } from '../support/silent-proxy.ts';
 import { inserted, NOW, type OpenedStore, taken } from './store/samples.ts';
 import { storeContract } from './store.contract.ts';
 
 const postgres = await postgresForTests();
 const now = () => NOW + 1_000;
-const notary = notaryOf();
+const notary = NOTARY;
 const POOL_SIZE = 8;
 const POLLS_MAX = 500;
 

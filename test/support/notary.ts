@@ -7,3 +7,6 @@ import type { Notary } from '../../src/core/ports/notary.ts';
 export function notaryOf(seed: Buffer = randomBytes(32)): Notary {
   return createNotary(createDataKey({ authorizationId: '.keyring', bytes: Buffer.from(seed) }));
 }
+
+/** The one of the stores that run through the contract. */
+export const NOTARY = notaryOf();
