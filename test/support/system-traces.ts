@@ -30,7 +30,7 @@ export function findIn({
   return [...found];
 }
 
-/** Every key under a prefix, with all that is in it. */
+/** Every key under a prefix, or of a whole server for an empty one, with all that is in it. */
 export async function tracesInRedis({
   url,
   prefix,
@@ -41,7 +41,7 @@ export async function tracesInRedis({
   const redis = new Redis(url);
   const traces: Trace[] = [];
   try {
-    for await (const keys of redis.scanStream({ match: `${prefix}:*`, count: 500 })) {
+    for await (const keys of redis.scanStream({ match: prefix === '' ? '*' : `${prefix}:*`, count: 500 })) {
       if (!Array.isArray(keys)) continue;
       for (const key of keys)
         traces.push({ where: `redis ${key}`, text: `${key} ${JSON.stringify(await contentOf(redis, String(key)))}` });
