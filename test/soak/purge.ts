@@ -1,4 +1,5 @@
 import { everyPurgeKill, killAllPurges, purgeReportOf } from '../fault/purge-kill/report.ts';
+import type { PurgeVerdict } from '../fault/purge-kill/run.ts';
 import { openPurgeStage } from '../fault/purge-kill/stage.ts';
 import { findServices, missingOf } from '../support/system-places.ts';
 
@@ -20,17 +21,20 @@ async function soak(): Promise<number> {
   const kills = everyPurgeKill(SEEDS);
   say(`${kills.length} kills, ${LANES} at a time`);
   const stage = await openPurgeStage(services);
-  // Whoever stops it half-way finds nothing left behind either.
+  const seen: PurgeVerdict[] = [];
+  // Whoever stops it half-way is told what was seen, and finds nothing left behind either.
   for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-    process.once(signal, () => void stage.close().finally(() => process.exit(1)));
+    process.once(signal, () => {
+      say(`\nstopped\n${purgeReportOf(seen)}`);
+      void stage.close().finally(() => process.exit(1));
+    });
   }
   try {
     const startedAt = performance.now();
     const seconds = (): string => ((performance.now() - startedAt) / 1_000).toFixed(0);
-    let done = 0;
-    const told = (): void => {
-      done += 1;
-      if (done % TELL_EVERY === 0) say(`${done} of ${kills.length} after ${seconds()} s`);
+    const told = (verdict: PurgeVerdict): void => {
+      seen.push(verdict);
+      if (seen.length % TELL_EVERY === 0) say(`${seen.length} of ${kills.length} after ${seconds()} s`);
     };
     const verdicts = await killAllPurges({ stage, kills, lanes: LANES, told });
     say(`\n${purgeReportOf(verdicts)}in ${seconds()} s`);
