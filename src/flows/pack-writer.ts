@@ -15,6 +15,8 @@ export type PackWriter = {
   readonly take: (which: { readonly all: boolean }) => Promise<readonly SealedPack[]>;
   /** Bytes, before compression, of every pack that was begun here. */
   readonly sizes: () => Readonly<Record<string, number>>;
+  /** The pack that is being filled, if one is: what lies in it is not among those that are given unless `all` are asked for. */
+  readonly openPack: () => string | null;
   readonly isEmpty: () => boolean;
   /** What to wait for before more is added, where packs fill faster than they are sealed; null where there is room. */
   readonly room: () => Promise<unknown> | null;
@@ -46,7 +48,7 @@ export function createPackWriter({ context, key }: { readonly context: Context; 
     if (open === null) return;
     const { id, buffer, bytes } = open;
     open = null;
-    const sealed = sealPack({ codec: context.codec, key, id, parts: [buffer.subarray(0, bytes)] });
+    const sealed = sealPack({ codec: context.codec, key, id, plain: buffer.subarray(0, bytes) });
     underWay.add(sealed);
     const done = (): void => {
       underWay.delete(sealed);
@@ -73,6 +75,7 @@ export function createPackWriter({ context, key }: { readonly context: Context; 
       return Promise.all(taken);
     },
     sizes: () => sizes,
+    openPack: () => open?.id ?? null,
     isEmpty: () => sealing.length === 0 && open === null,
     room: () => (underWay.size < SEALING_MAX ? null : Promise.allSettled([...underWay].slice(0, 1))),
   };

@@ -10,14 +10,14 @@ export async function sealPack({
   codec,
   key,
   id,
-  parts,
+  plain,
 }: {
   readonly codec: Context['codec'];
   readonly key: DataKey;
   readonly id: string;
-  readonly parts: readonly Uint8Array[];
+  readonly plain: Uint8Array;
 }): Promise<SealedPack> {
-  const bytes = await codec.compress(join(parts));
+  const bytes = await codec.compress(plain);
   return { id, sealed: key.seal({ purpose: 'pack', context: id, bytes }) };
 }
 
@@ -53,14 +53,4 @@ export function createPackFinder({
     return plain;
   };
   return async ({ pack, offset, length }) => (await open(pack))?.subarray(offset, offset + length) ?? null;
-}
-
-function join(parts: readonly Uint8Array[]): Uint8Array {
-  const whole = new Uint8Array(parts.reduce((total, part) => total + part.length, 0));
-  let offset = 0;
-  for (const part of parts) {
-    whole.set(part, offset);
-    offset += part.length;
-  }
-  return whole;
 }

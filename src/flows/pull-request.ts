@@ -7,7 +7,7 @@ import type { PageRefused, PageStream } from '../core/ports/upstream.ts';
 import type { PlannedRequest, RunningPull } from '../core/pull-state.ts';
 import type { Secret } from '../core/secret.ts';
 import type { Ownership } from './ownership.ts';
-import type { Offered, RecordWriter } from './record-writer.ts';
+import type { Checkpoint, Offered, RecordWriter } from './record-writer.ts';
 import type { Work } from './work.ts';
 
 /** Asks for an access token; `rejected` when the source has just refused the one given before. Null ends the pull. */
@@ -71,7 +71,14 @@ export async function pullRequest({
     rejectedBefore = false;
     visited.add(url);
     const before = progress.bytes;
-    const page = await readPage({ reading, stream: reply, tally });
+    const place = url === first ? running : { ...running, next: url, entries: tally.entries, total: tally.total };
+    const isWhole = !tally.faulty && !ownership.isWaiting();
+    const page = await readPage({
+      reading,
+      stream: reply,
+      tally,
+      begun: { running: place, patients: ownership.known(), isWhole },
+    });
     if (page.kind === 'ended') return page.ending;
     url = page.next;
     if (url === null) break;
@@ -114,12 +121,15 @@ async function readPage({
   reading,
   stream,
   tally,
+  begun,
 }: {
   readonly reading: Reading;
   readonly stream: Extract<PageStream, { readonly kind: 'page' }>;
   readonly tally: Tally;
+  /** Where this page began. */
+  readonly begun: Checkpoint;
 }): Promise<Page> {
-  const { progress, work } = reading;
+  const { progress, work, writer } = reading;
   const slicer = createBundleSlicer();
   try {
     for await (const chunk of stream.chunks) {
@@ -129,6 +139,9 @@ async function readPage({
         if (later !== null) await later;
       }
       if (slicer.refused() !== undefined) break;
+      if (writer.isFull() && (await writer.flush(begun)) === 'superseded') {
+        return { kind: 'ended', ending: { kind: 'superseded' } };
+      }
     }
   } catch (error) {
     if (!(error instanceof PerennialError) || !isUpstreams(error.code)) throw error;

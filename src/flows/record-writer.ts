@@ -43,6 +43,13 @@ export type RecordWriter = {
   }) => Offered | Promise<Offered>;
   /** Writes down all that was taken and where the pull is, if it is time to. */
   readonly checkpoint: (value: Checkpoint & { readonly readBytes: number }) => Promise<CommitResult>;
+  /** Whether so much was stored since the last time that it should not wait for the end of its page. */
+  readonly isFull: () => boolean;
+  /**
+   * Writes down what was stored, in the middle of a page; `checkpoint` says where that page began. A page of 300 MB would else be held in memory, sealed, until
+   * its end. After a crash the page is read again, and what was stored of it is known.
+   */
+  readonly flush: (checkpoint: Checkpoint) => Promise<CommitResult>;
   /** Ends the pull: removals, change lists, manifests, and the state, in one transaction. */
   readonly finish: (value: {
     readonly endings: Endings;
@@ -106,6 +113,8 @@ export async function openRecordWriter({
       Object.assign(progress, { bytes: 0, since: context.clock.stopwatch() });
       return writeCheckpoint({ ...parts, ...checkpoint });
     },
+    isFull: packs.isFull,
+    flush: (checkpoint) => writeCheckpoint({ ...parts, ...checkpoint, inMidPage: true }),
     finish: (end) => publish({ ...parts, ...end }),
   };
 }
@@ -146,7 +155,9 @@ async function writeCheckpoint({
   running,
   patients,
   isWhole,
+  inMidPage = false,
 }: Checkpoint & {
+  readonly inMidPage?: boolean;
   readonly context: Context;
   readonly held: Held;
   readonly key: DataKey;
@@ -155,9 +166,11 @@ async function writeCheckpoint({
   readonly state: PullState;
 }): Promise<CommitResult> {
   const { codec, store } = context;
-  const written: readonly SealedPack[] = await packs.take({ all: true });
+  const written: readonly SealedPack[] = await packs.take({ all: !inMidPage });
+  const openPack = packs.openPack();
   const sizes = { ...state.packs, ...packs.sizes() };
   const next: PullState = { ...state, running: isWhole ? running : null, packs: sizes, patients };
+  const page = shelves.takePage({ pullId: running.id, ...(inMidPage ? { inMidPage: { openPack } } : {}) });
   return store.commitRecords({
     ...held.fence,
     packs: written,
@@ -166,7 +179,7 @@ async function writeCheckpoint({
     changes: [],
     journal: {
       state: await sealPart({ codec, key, part: 'state', value: next }),
-      page: await sealPart({ codec, key, part: 'page', value: shelves.takePage(running.id) }),
+      page: await sealPart({ codec, key, part: 'page', value: page }),
       ended: false,
     },
   });

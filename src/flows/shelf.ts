@@ -16,17 +16,20 @@ export type Shelves = {
   readonly all: () => readonly Shelf[];
   readonly see: (shelf: Shelf, id: string, row: number) => void;
   /** Where a resource that was seen lies from now on, and what that is to whoever follows the changes. */
-  readonly put: (shelf: Shelf, id: string, place: Place, change: 'added' | 'modified' | null) => void;
-  /** What is to be written down now; empty afterwards. */
-  readonly takePage: (pullId: string) => JournalPage;
+  readonly put: (shelf: Shelf, id: string, place: Place, change: Change) => void;
+  /**
+   * What is to be written down now; empty afterwards. In the middle of a page what was seen waits, since a crash reads that page again, and so does what lies
+   * in the pack that is still being filled.
+   */
+  readonly takePage: (page: {
+    readonly pullId: string;
+    readonly inMidPage?: { readonly openPack: string | null };
+  }) => JournalPage;
 };
 
-type Delta = {
-  seen: Map<string, string[]>;
-  places: [string, string, Place][];
-  added: Map<string, string[]>;
-  modified: Map<string, string[]>;
-};
+type Change = 'added' | 'modified' | null;
+type Stored = { readonly type: string; readonly id: string; readonly place: Place; readonly change: Change };
+type Delta = { readonly seen: Map<string, string[]>; readonly stored: readonly Stored[] };
 
 /**
  * Makes the shelves from the stored manifests and the journal that a crash left. What it had seen counts only for the pull that is gone on with; what it had
@@ -50,10 +53,11 @@ export function createShelves({
   };
   for (const type of stored.keys()) of(type);
   for (const page of pages) replay({ page, of, counts: page.pullId === resumed });
-  let delta = noDelta();
+  let seen = new Map<string, string[]>();
+  let fresh: Stored[] = [];
   const see: Shelves['see'] = ({ manifest, type }, id, row) => {
     manifest.mark(row, MARK.SEEN);
-    push(delta.seen, type, id);
+    push(seen, type, id);
   };
   return {
     of,
@@ -64,17 +68,21 @@ export function createShelves({
       const row = manifest.put(id, place);
       shelf.dirty = true;
       see(shelf, id, row);
-      delta.places.push([type, id, place]);
       // What was added and never published is still new, whatever has happened to it since.
-      if (change === null || (change === 'modified' && manifest.isMarked(row, MARK.ADDED))) return;
-      manifest.mark(row, change === 'added' ? MARK.ADDED : MARK.MODIFIED);
-      push(delta[change], type, id);
+      const known = change === 'modified' && manifest.isMarked(row, MARK.ADDED) ? null : change;
+      if (known !== null) manifest.mark(row, known === 'added' ? MARK.ADDED : MARK.MODIFIED);
+      fresh.push({ type, id, place, change: known });
     },
-    takePage: (pullId) => {
-      const { seen, places, added, modified } = delta;
-      delta = noDelta();
-      const plain = (map: Map<string, string[]>) => Object.fromEntries(map);
-      return { pullId, seen: plain(seen), places, added: plain(added), modified: plain(modified) };
+    takePage: ({ pullId, inMidPage }) => {
+      const stays = ({ place }: Stored) => inMidPage !== undefined && place.pack === inMidPage.openPack;
+      const page = pageOf({
+        pullId,
+        seen: inMidPage === undefined ? seen : new Map(),
+        stored: fresh.filter((one) => !stays(one)),
+      });
+      fresh = fresh.filter(stays);
+      if (inMidPage === undefined) seen = new Map();
+      return page;
     },
   };
 }
@@ -120,8 +128,16 @@ function newShelf(type: string, manifest: PlaceTable): Shelf {
   return { type, manifest, dirty: false };
 }
 
-function noDelta(): Delta {
-  return { seen: new Map(), places: [], added: new Map(), modified: new Map() };
+function pageOf({ pullId, seen, stored }: Delta & { readonly pullId: string }): JournalPage {
+  const changed = { added: new Map<string, string[]>(), modified: new Map<string, string[]>() };
+  for (const { type, id, change } of stored) if (change !== null) push(changed[change], type, id);
+  return {
+    pullId,
+    seen: Object.fromEntries(seen),
+    places: stored.map(({ type, id, place }) => [type, id, place]),
+    added: Object.fromEntries(changed.added),
+    modified: Object.fromEntries(changed.modified),
+  };
 }
 
 function push(map: Map<string, string[]>, type: string, id: string): void {

@@ -128,4 +128,39 @@ describe('a pull that ended in its middle', () => {
     );
     expect((await bench.records(ID)).size).toBe(5);
   });
+
+  describe('in the middle of a page of 20 MB', () => {
+    const large = (at: number, version: string) => about('me', `o${at}`, { note: [{ text: version.repeat(65_536) }] });
+    const pageOf = (version: string) => Array.from({ length: 320 }, (_, at) => large(at, version));
+
+    test.each([1, 2])(
+      'keeps what was stored of it (%i packs), reads it again, and finds nothing twice',
+      async (packs) => {
+        const { bench, asked } = await stand({ answer: inPages([[linked], pageOf('a')]), killedAfter: 1 + packs });
+        await killed(bench);
+        expect(asked).toHaveLength(2);
+        expect(await bench.changes(ID)).toEqual([]);
+        expect(await bench.pull({ id: ID })).toMatchObject({
+          result: 'complete',
+          refused: {},
+          published: { added: 321 },
+        });
+        expect(asked.slice(2)).toEqual([asked[1]]);
+        expect((await bench.records(ID)).size).toBe(321);
+      },
+    );
+
+    test('stores a resource as the source has it when the page is read again, and as new', async () => {
+      let page = pageOf('a');
+      const { bench } = await stand({ answer: (path) => inPages([page])(path), killedAfter: 1 });
+      await killed(bench);
+      page = [large(0, 'b'), ...page.slice(1)];
+      expect(await bench.pull({ id: ID })).toMatchObject({
+        result: 'complete',
+        refused: {},
+        published: { added: 320 },
+      });
+      expect((await bench.records(ID)).get('Observation/o0')).toBe(large(0, 'b'));
+    });
+  });
 });

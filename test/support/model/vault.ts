@@ -1,4 +1,5 @@
 import { PerennialError } from '../../../src/core/errors.ts';
+import { HASH_CHARS } from '../../../src/core/place-table.ts';
 import type { Codec } from '../../../src/core/ports/codec.ts';
 import type { DataKey, Vault } from '../../../src/core/ports/vault.ts';
 
@@ -49,7 +50,8 @@ function dataKeyOf(authorizationId: string): DataKey {
     },
     derive: (info) => Buffer.from(info.padEnd(32).slice(0, 32)),
     fingerprint: `print-of-${authorizationId}`,
-    mac: ({ purpose, bytes }) => `${purpose}:${hashOf(typeof bytes === 'string' ? Buffer.from(bytes) : bytes)}`,
+    mac: ({ purpose, bytes }) =>
+      `${purpose}:${hashOf(typeof bytes === 'string' ? Buffer.from(bytes) : bytes)}`.padEnd(HASH_CHARS, '.'),
   };
 }
 
