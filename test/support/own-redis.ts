@@ -20,9 +20,9 @@ export type OwnRedis = {
 export const canStartRedis = spawnSync('redis-server', ['--version']).status === 0;
 
 /** Starts a Redis with AOF on, nothing compressed, and no other key than the test's, or than a copy of another's folder has. */
-export async function startOwnRedis({ files }: { readonly files?: string } = {}): Promise<OwnRedis> {
+export async function startOwnRedis({ copyOf }: { readonly copyOf?: string } = {}): Promise<OwnRedis> {
   const folder = await mkdtemp(join(tmpdir(), 'perennial-test-redis-'));
-  if (files !== undefined) await cp(files, folder, { recursive: true });
+  if (copyOf !== undefined) await cp(copyOf, folder, { recursive: true });
   const port = await freePort();
   const files = ['--dir', folder, '--appendonly', 'yes', '--appendfsync', 'always', '--rdbcompression', 'no'];
   const options = ['--port', String(port), '--bind', '127.0.0.1', '--save', '', ...files];
