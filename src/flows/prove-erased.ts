@@ -14,7 +14,7 @@ export async function proveErased({
   context,
   fence,
   authorization,
-  erased,
+  erased: { deleted, upstream },
 }: {
   readonly context: Context;
   readonly fence: Fence;
@@ -23,17 +23,19 @@ export async function proveErased({
 }): Promise<Proof> {
   const { store, queue, clock, log, metrics } = context;
   const { authorizationId } = fence;
-  const swept = await store.noteSwept({ ...fence, ...(await queue.sweep(authorizationId)) });
-  if (swept === 'superseded') return { kind: 'superseded' };
+  const swept = await queue.sweep(authorizationId);
   const findings = await findingsOf({ context, authorizationId });
-  if (findings === null) return { kind: 'not_gone' };
+  if (findings === null) {
+    if (swept.jobs + swept.events > 0) await store.noteSwept({ ...fence, ...swept });
+    return { kind: 'not_gone' };
+  }
   const reason = authorization.purgeReason ?? 'retention';
   const { source, network, usage, acceptedAt, purgeDueAt: dueAt } = authorization;
   const purgedAt = clock.now();
   const receipt = {
     ...{ authorizationId, source, network, usage, acceptedAt, dueAt, purgedAt, reason, findings },
-    deleted: { ...erased.deleted, jobs: swept.jobs, queueEvents: swept.events },
-    upstream: erased.upstream,
+    deleted: { ...deleted, jobs: deleted.jobs + swept.jobs, queueEvents: deleted.queueEvents + swept.events },
+    upstream,
   };
   if ((await store.finishPurge({ ...fence, receipt, actor: WORKER_ACTOR })) === 'superseded')
     return { kind: 'superseded' };

@@ -5,21 +5,16 @@ import type { Source } from '../core/ports/upstream.ts';
 import type { Context } from './context.ts';
 import { type OpenTokens, openTokens } from './token-vault.ts';
 
+type Ending = { readonly context: Context; readonly authorization: Authorization };
 type Wanted = { readonly revoke: boolean; readonly expunge: boolean };
 
 /**
  * Ends an authorization at its source, as far as it was asked for: its data there expunged, then its tokens revoked, since the first needs the second. Best
  * effort, each request bounded by its own deadline. It never rejects: a source that is away must not keep the data alive here.
  */
-export async function endUpstream({
-  context,
-  authorization,
-}: {
-  readonly context: Context;
-  readonly authorization: Authorization;
-}): Promise<UpstreamEnd> {
-  const { id: authorizationId, source: name } = authorization;
-  const source = context.sources.get(name);
+export async function endUpstream({ context, authorization }: Ending): Promise<UpstreamEnd> {
+  const { id: authorizationId } = authorization;
+  const source = context.sources.get(authorization.source);
   const wanted = wantedOf({ authorization, source });
   if (!wanted.revoke && !wanted.expunge) return 'not_asked';
   try {
@@ -30,6 +25,12 @@ export async function endUpstream({
     context.log.warn('not_ended_upstream', { authorizationId, code: codeOf(error) });
     return 'failed';
   }
+}
+
+/** Whether anything is to be done at the source. */
+export function asksUpstream({ context, authorization }: Ending): boolean {
+  const { revoke, expunge } = wantedOf({ authorization, source: context.sources.get(authorization.source) });
+  return revoke || expunge;
 }
 
 /** What the caller asked for; else a purge that somebody asked for revokes where the source's settings say so. */

@@ -1,13 +1,15 @@
+import { sql } from 'kysely';
 import { mayMove } from '../../core/authorization.ts';
 import { PerennialError } from '../../core/errors.ts';
 import type { DeletedRows } from '../../core/ports/audit.ts';
-import type { CommitResult, Store } from '../../core/ports/store.ts';
-import { toDeletedRows, toEndpoint } from './columns.ts';
+import type { CommitResult, Receipt, Store } from '../../core/ports/store.ts';
+import { toDeletedRows, toEndpoint, toNumber } from './columns.ts';
 import { fenced, type Parts } from './fenced.ts';
 import { appendLinked, appendReceipt } from './links.ts';
 import type { Db } from './tables.ts';
 
 type Purges = Pick<Store, 'deleteRows' | 'finishPurge'>;
+const TABLES = ['intents', 'tokens', 'packs', 'manifests', 'changes', 'pulls', 'pull_pages'] as const;
 const NOTHING: DeletedRows = { tokens: 0, packs: 0, manifests: 0, changes: 0, journal: 0 };
 
 /** The end of an authorization. Its row and its lease stay: the id is spent, and the fence goes on growing. */
@@ -26,23 +28,24 @@ async function deleteRows({
 }: {
   readonly tx: Db;
   readonly authorizationId: string;
-}): Promise<DeletedRows> {
+}): Promise<Receipt['deleted']> {
   const row = await tx
     .selectFrom('authorizations')
-    .select(['endpoint', 'deleted'])
+    .select(['endpoint', 'deleted', 'swept_jobs', 'swept_events'])
     .where('id', '=', authorizationId)
     .executeTakeFirstOrThrow();
+  const swept = { jobs: row.swept_jobs, queueEvents: row.swept_events };
   const before = row.deleted === null ? NOTHING : toDeletedRows(row.deleted);
-  await deleteFrom({ tx, table: 'intents', authorizationId });
-  const pulls = await deleteFrom({ tx, table: 'pulls', authorizationId });
-  const pages = await deleteFrom({ tx, table: 'pull_pages', authorizationId });
+  const now = await deleteAll({ tx, authorizationId });
   const deleted = {
-    tokens: before.tokens + (await deleteFrom({ tx, table: 'tokens', authorizationId })),
-    packs: before.packs + (await deleteFrom({ tx, table: 'packs', authorizationId })),
-    manifests: before.manifests + (await deleteFrom({ tx, table: 'manifests', authorizationId })),
-    changes: before.changes + (await deleteFrom({ tx, table: 'changes', authorizationId })),
-    journal: before.journal + pulls + pages,
+    tokens: before.tokens + now.tokens,
+    packs: before.packs + now.packs,
+    manifests: before.manifests + now.manifests,
+    changes: before.changes + now.changes,
+    journal: before.journal + now.journal,
   };
+  // A try before came as far as this, and nothing was written since.
+  if (row.deleted !== null && Object.values(now).every((count) => count === 0)) return { ...deleted, ...swept };
   // The endpoint's name tells where a patient is treated; its id stays, so that a receipt can be traced to a source.
   const { name: _erased, ...endpoint } = toEndpoint(row.endpoint);
   await tx
@@ -59,23 +62,34 @@ async function deleteRows({
     })
     .where('id', '=', authorizationId)
     .execute();
-  return deleted;
+  return { ...deleted, ...swept };
 }
 
-async function deleteFrom({
+/** One statement for all tables: of ten thousand purges that are due at once, each waits for the round trips of those before it. */
+async function deleteAll({
   tx,
-  table,
   authorizationId,
 }: {
   readonly tx: Db;
-  readonly table: 'intents' | 'tokens' | 'packs' | 'manifests' | 'changes' | 'pulls' | 'pull_pages';
   readonly authorizationId: string;
-}): Promise<number> {
-  const { numDeletedRows } = await tx
-    .deleteFrom(table)
-    .where('authorization_id', '=', authorizationId)
-    .executeTakeFirst();
-  return Number(numDeletedRows);
+}): Promise<DeletedRows> {
+  const gone = (table: (typeof TABLES)[number]) => sql`
+    ${sql.ref(`gone_${table}`)} as (
+      delete from ${sql.table(`perennial.${table}`)} where authorization_id = ${authorizationId} returning 1)`;
+  const count = (table: (typeof TABLES)[number]) => sql`(select count(*) from ${sql.table(`gone_${table}`)})`;
+  const { rows } = await sql<Readonly<Record<keyof DeletedRows, string | number | bigint>>>`
+    with ${sql.join(TABLES.map(gone))}
+    select ${count('tokens')} as tokens, ${count('packs')} as packs, ${count('manifests')} as manifests,
+      ${count('changes')} as changes, ${count('pulls')} + ${count('pull_pages')} as journal`.execute(tx);
+  const [row] = rows;
+  if (row === undefined) throw new PerennialError('internal');
+  return {
+    tokens: toNumber(row.tokens),
+    packs: toNumber(row.packs),
+    manifests: toNumber(row.manifests),
+    changes: toNumber(row.changes),
+    journal: toNumber(row.journal),
+  };
 }
 
 function finishPurge({

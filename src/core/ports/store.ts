@@ -1,7 +1,7 @@
 import type { Authorization, State, StateReason } from '../authorization.ts';
 import type { Instant } from '../clock.ts';
 import type { TokenFacts } from '../decide-refresh.ts';
-import type { AuditStore, DeletedRows, Receipt } from './audit.ts';
+import type { AuditStore, Receipt } from './audit.ts';
 import type { FeedStore } from './feed.ts';
 import type { CommitResult, Fence } from './fence.ts';
 import type { Swept } from './queue.ts';
@@ -208,8 +208,8 @@ export type Store = {
   }) => Promise<readonly Authorization[]>;
   /** As of when the stalest records are that a standing authorization keeps; null when there are none. */
   readonly oldestFreshAsOf: () => Promise<Instant | null>;
-  /** Fenced. Deletes all rows but the authorization's own, which keeps no health data, and says how many. */
-  readonly deleteRows: (value: Fence) => Promise<DeletedRows | 'superseded'>;
+  /** Fenced. Deletes all rows but the authorization's own, which keeps no health data; says how many over all tries, and what {@link Store.noteSwept} has noted. */
+  readonly deleteRows: (value: Fence) => Promise<Receipt['deleted'] | 'superseded'>;
   /** Fenced. Adds to what the queues gave up of it and gives the sum of all tries; what a try gave up that died before it came here is not in it. */
   readonly noteSwept: (value: Fence & Swept) => Promise<Swept | 'superseded'>;
   /** How many rows still hold its tokens and its records, as a verifier counts who does not ask who deleted them. */

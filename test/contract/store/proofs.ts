@@ -31,6 +31,10 @@ export function proofsContract(use: Use): void {
       const winner = await store.seizeLease({ authorizationId: id, owner: 'winner', leaseMs: 1_000 });
       expect(await store.noteSwept({ ...fence, jobs: 100, events: 100 })).toBe('superseded');
       expect(await store.noteSwept({ ...winner, jobs: 1, events: 0 })).toStrictEqual({ jobs: 3, events: 5 });
+      expect(await store.deleteRows(winner), 'and is told with what was deleted').toMatchObject({
+        jobs: 3,
+        queueEvents: 5,
+      });
     });
 
     test('the lag of purges is that of their receipts, from a given instant on', async () => {

@@ -15,6 +15,8 @@ import {
   type Use,
 } from './samples.ts';
 
+const NOBODY = { packs: Number.NaN };
+
 export function purgesContract(use: Use): void {
   describe('purges', () => {
     test('deleting takes all that belongs to the one authorization, counts it, and nothing of the others', async () => {
@@ -31,6 +33,8 @@ export function purgesContract(use: Use): void {
         manifests: 2,
         changes: 2,
         journal: 3,
+        jobs: 0,
+        queueEvents: 0,
       });
       for (const table of ['tokens', 'intents', 'packs', 'manifests', 'changes']) {
         expect(await sql(`select 1 from perennial.${table} where authorization_id = $1`, [id])).toStrictEqual([]);
@@ -48,6 +52,9 @@ export function purgesContract(use: Use): void {
       await filled(store, fence);
       const first = await store.deleteRows(fence);
       expect(await store.deleteRows(fence)).toStrictEqual(first);
+      await filled(store, fence);
+      const { packs } = await store.deleteRows(fence).then((deleted) => (deleted === 'superseded' ? NOBODY : deleted));
+      expect(packs, 'and adds what was written between the tries').toBe(8);
     });
 
     test('the end of a purge is a receipt, a spent id and an audit entry, and the fence goes on', async () => {

@@ -42,11 +42,10 @@ export function rigPurge({ context, ...rig }: Rig & { readonly context: Context 
       get: around({ after: 'authorization-read' }, store.get),
       // The first write is that of the state; a later one that of the outcome upstream.
       update: (value) =>
-        value.patch.upstreamEnd === undefined
+        value.patch.state !== undefined
           ? around({ within: 'state-under-way', after: 'state-written' }, store.update)(value)
           : around({ after: 'outcome-written' }, store.update)(value),
       deleteRows: around({ within: 'deletion-under-way', after: 'rows-deleted' }, store.deleteRows),
-      noteSwept: around({ after: 'sweep-noted' }, store.noteSwept),
       leftOf: around({ after: 'looked-at' }, store.leftOf),
       finishPurge: around(
         { before: 'verified', within: 'receipt-under-way', after: 'receipt-written' },

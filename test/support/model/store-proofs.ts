@@ -5,13 +5,12 @@ type Proofs = Pick<Store, 'noteSwept' | 'leftOf' | 'purgeLag' | 'reclaim'>;
 
 /** What shows that a purge is complete and in time. */
 export function proofs({ tables }: Parts): Proofs {
-  const swept = new Map<string, { readonly jobs: number; readonly events: number }>();
   return {
     noteSwept: async ({ jobs, events, ...fence }) =>
       fenced({ tables, fence }, () => {
-        const before = swept.get(fence.authorizationId) ?? { jobs: 0, events: 0 };
+        const before = tables.swept.get(fence.authorizationId) ?? { jobs: 0, events: 0 };
         const sum = { jobs: before.jobs + jobs, events: before.events + events };
-        swept.set(fence.authorizationId, sum);
+        tables.swept.set(fence.authorizationId, sum);
         return sum;
       }),
     leftOf: async (id) => {

@@ -77,7 +77,8 @@ function purges({ tables }: Parts): Pick<Store, 'deleteRows' | 'finishPurge'> {
         row.authorization = { ...row.authorization, endpoint, trouble: null, lastError: null };
         row.fingerprint = null;
         row.earlier = [];
-        return row.deleted;
+        const { jobs, events: queueEvents } = tables.swept.get(id) ?? { jobs: 0, events: 0 };
+        return { ...row.deleted, jobs, queueEvents };
       }),
     finishPurge: async ({ receipt, actor, ...fence }): Promise<CommitResult> =>
       fenced({ tables, fence }, (row) => {

@@ -3,6 +3,7 @@ import type { Instant } from '../../../src/core/clock.ts';
 import { PerennialError } from '../../../src/core/errors.ts';
 import type { DeletedRows, StoredReceipt } from '../../../src/core/ports/audit.ts';
 import type { Event, EventKind, SourceState } from '../../../src/core/ports/feed.ts';
+import type { Swept } from '../../../src/core/ports/queue.ts';
 import type {
   AuditEntry,
   AuthorizationPatch,
@@ -40,6 +41,7 @@ export type Tables = {
   readonly journals: Map<string, { readonly state: Uint8Array; readonly pages: readonly Uint8Array[] }>;
   readonly abilities: Map<string, NonNullable<Awaited<ReturnType<Store['sourceAbilities']>>>>;
   readonly changes: Map<string, SealedChange[]>;
+  readonly swept: Map<string, Swept>;
   readonly receipts: Map<string, StoredReceipt>;
   readonly sources: Map<string, SourceState>;
   readonly events: Event[];
@@ -65,6 +67,7 @@ export function createTables(): Tables {
     journals: new Map(),
     abilities: new Map(),
     changes: new Map(),
+    swept: new Map(),
     receipts: new Map(),
     sources: new Map(),
     events: [],
