@@ -127,7 +127,7 @@ export function linksContract(use: Use): void {
       const unlinked = await store.auditPage({ chain: null, after: -100, limit: 500 });
       expect(unlinked.filter(({ authorizationId }) => authorizationId === id)).toHaveLength(2);
       expect(unlinked.every(({ link }) => link === null)).toBe(true);
-      await withoutTriggers(sql, () => sql("delete from perennial.audit where action = 'slipped'"));
+      await asOwner(sql, ["delete from perennial.audit where action = 'slipped'"]);
     });
 
     test('receipts cannot be rewritten or deleted by a statement', async () => {
@@ -147,39 +147,39 @@ export function linksContract(use: Use): void {
 
 /** What somebody with all rights on the database can do, and what the check then says. */
 const TAMPERINGS: readonly (readonly [string, string, RegExp])[] = [
-  ['an actor altered', "update perennial.audit set actor = 'nobody' where chain = $1 and seq = 2", /^altered 2$/],
+  ['an actor altered', "update perennial.audit set actor = 'nobody' where chain = :chain and seq = 2", /^altered 2$/],
   [
     'an instant moved by a millisecond',
-    'update perennial.audit set at = at + 1 where chain = $1 and seq = 2',
+    'update perennial.audit set at = at + 1 where chain = :chain and seq = 2',
     /^altered 2$/,
   ],
-  ['an instant that is none', "update perennial.audit set at = 'NaN' where chain = $1 and seq = 2", /^altered 2$/],
+  ['an instant that is none', "update perennial.audit set at = 'NaN' where chain = :chain and seq = 2", /^altered 2$/],
   [
     'an authorization exchanged',
-    "update perennial.audit set authorization_id = 'x' where chain = $1 and seq = 2",
+    "update perennial.audit set authorization_id = 'x' where chain = :chain and seq = 2",
     /^altered 2$/,
   ],
-  ['a reason added', "update perennial.audit set reason = 'x' where chain = $1 and seq = 2", /^altered 2$/],
-  ['a hash altered', "update perennial.audit set hash = 'x' where chain = $1 and seq = 2", /^altered 2$/],
-  ['a signature altered', "update perennial.audit set signature = 'x' where chain = $1 and seq = 2", /^forged 2$/],
-  ['an entry removed', 'delete from perennial.audit where chain = $1 and seq = 2', /^missing 2$/],
+  ['a reason added', "update perennial.audit set reason = 'x' where chain = :chain and seq = 2", /^altered 2$/],
+  ['a hash altered', "update perennial.audit set hash = 'x' where chain = :chain and seq = 2", /^altered 2$/],
+  ['a signature altered', "update perennial.audit set signature = 'x' where chain = :chain and seq = 2", /^forged 2$/],
+  ['an entry removed', 'delete from perennial.audit where chain = :chain and seq = 2', /^missing 2$/],
   [
     'an entry taken out of its chain',
-    'update perennial.audit set chain = null, seq = null where chain = $1 and seq = 2',
+    'update perennial.audit set chain = null, seq = null where chain = :chain and seq = 2',
     /^missing 2, unchained 0$/,
   ],
-  ['the tail cut', 'delete from perennial.audit where chain = $1 and seq > 2', /^cut_off 3$/],
+  ['the tail cut', 'delete from perennial.audit where chain = :chain and seq > 2', /^cut_off 3$/],
   [
     'two entries exchanged',
     `update perennial.audit as a set actor = b.actor, action = b.action, at = b.at, reason = b.reason, authorization_id = b.authorization_id
-     from perennial.audit as b where a.chain = $1 and b.chain = $1 and a.seq in (2, 3) and b.seq = 5 - a.seq`,
+     from perennial.audit as b where a.chain = :chain and b.chain = :chain and a.seq in (2, 3) and b.seq = 5 - a.seq`,
     /^reordered 2, reordered 3$/,
   ],
   [
     'an entry put in',
     `insert into perennial.audit (at, actor, action, chain, seq, previous_hash, hash, signature, key_id)
-     select at, actor, 'put in', chain, 99, hash, hash, signature, key_id from perennial.audit where chain = $1 and seq = 2`,
-    /altered 99$/,
+     select at, actor, 'put in', chain, 100000, hash, hash, signature, key_id from perennial.audit where chain = :chain and seq = 2`,
+    /altered 100000$/,
   ],
 ];
 
@@ -188,19 +188,23 @@ function tamperingContract(use: Use): void {
     test.each(TAMPERINGS)('is found: %s', async (_what, statement, expected) => {
       const { store, sql } = use();
       const chain = auditChainOf(await fiveEntries(store));
-      const [heads, saved] = [
-        await marksOf(store),
-        await sql('select * from perennial.audit where chain = $1', [chain]),
-      ];
+      const heads = await marksOf(store);
       expect(await findingsOf(store, heads, [chain])).toStrictEqual([]);
-      await withoutTriggers(sql, () => sql(statement, [chain]));
+      await asOwner(sql, [
+        `create table perennial.kept as select * from perennial.audit where chain = '${chain}'`,
+        statement.replaceAll(':chain', `'${chain}'`),
+      ]);
       const found = (await findingsOf(store, heads, [chain])).join(', ');
-      await withoutTriggers(sql, () => restore(sql, { chain, saved }));
+      await asOwner(sql, [
+        `delete from perennial.audit where chain = '${chain}' or (chain is null and id > 0)`,
+        'insert into perennial.audit overriding system value select * from perennial.kept',
+        'drop table perennial.kept',
+      ]);
       expect(found).toMatch(expected);
       expect(await findingsOf(store, heads, [chain])).toStrictEqual([]);
     });
 
-    test('is found in receipts too', async () => {
+    test('is found in receipts, whichever column it is', async () => {
       const { store, sql } = use();
       const id = await inserted(store);
       const fence = await taken(store, id);
@@ -208,53 +212,51 @@ function tamperingContract(use: Use): void {
       await store.finishPurge({ ...fence, receipt: receiptOf(id), actor: ACTOR });
       const seq = (await store.receipt(id))?.link?.seq ?? 0;
       const heads = await marksOf(store);
-      const columns: readonly (readonly [string, string])[] = [
-        ['reason', "'requested'"],
-        ['reason', "'a word of nobody'"],
-        ['source', "'x'"],
-        ['network', "'x'"],
-        ['usage', "'MULTIPLE'"],
-        ['accepted_at', 'accepted_at + 1'],
-        ['due_at', 'null'],
-        ['purged_at', "'infinity'"],
-        ['key_fingerprint', "'x'"],
-        ['upstream', "'revoked'"],
-        ['deleted', `'{"tokens":9}'`],
-        ['deleted', `'"nothing"'`],
-        ['findings', `'{"key":"gone"}'`],
-        ['previous_hash', "'x'"],
-        ['hash', "'x'"],
-        ['signature', "''"],
-        ['key_id', "'x'"],
+      const ours = `authorization_id = '${id}'`;
+      const putBack = [
+        `delete from perennial.receipts where ${ours}`,
+        'insert into perennial.receipts select * from perennial.kept',
       ];
-      for (const [column, value] of columns) {
-        const kept = await sql(`select ${column}::text as kept from perennial.receipts where authorization_id = $1`, [
-          id,
-        ]);
-        await withoutTriggers(sql, () =>
-          sql(`update perennial.receipts set ${column} = ${value} where authorization_id = $1`, [id]),
-        );
-        expect([column, value, await findingsOf(store, heads, [RECEIPT_CHAIN])]).toStrictEqual([
-          column,
-          value,
+      await asOwner(sql, [`create table perennial.kept as select * from perennial.receipts where ${ours}`]);
+      for (const change of RECEIPT_CHANGES) {
+        await asOwner(sql, [...putBack, `update perennial.receipts set ${change} where ${ours}`]);
+        const found = await findingsOf(store, heads, [RECEIPT_CHAIN]);
+        expect([change, found]).toStrictEqual([
+          change,
           [expect.stringMatching(new RegExp(`^(?:altered|forged) ${seq}$`))],
         ]);
-        const type =
-          column === 'deleted' || column === 'findings'
-            ? 'jsonb'
-            : column.endsWith('_at')
-              ? 'double precision'
-              : 'text';
-        await withoutTriggers(sql, () =>
-          sql(`update perennial.receipts set ${column} = $2::${type} where authorization_id = $1`, [
-            id,
-            kept[0]?.['kept'],
-          ]),
-        );
-        expect(await findingsOf(store, heads, [RECEIPT_CHAIN])).toStrictEqual([]);
       }
+      await asOwner(sql, [...putBack, 'drop table perennial.kept']);
+      expect(await findingsOf(store, heads, [RECEIPT_CHAIN])).toStrictEqual([]);
     });
   });
+}
+
+const RECEIPT_CHANGES = [
+  "reason = 'requested'",
+  "reason = 'a word of nobody'",
+  "source = 'x'",
+  "network = 'x'",
+  "usage = 'MULTIPLE'",
+  'accepted_at = accepted_at + 1',
+  'due_at = null',
+  "purged_at = 'infinity'",
+  "key_fingerprint = 'x'",
+  "upstream = 'revoked'",
+  `deleted = '{"tokens":9}'`,
+  `deleted = '"nothing"'`,
+  `findings = '{"key":"gone"}'`,
+  "previous_hash = 'x'",
+  "hash = 'x'",
+  "signature = ''",
+  "key_id = 'x'",
+];
+
+/** As somebody may who has all rights: the triggers do not hold. One statement, since the embedded driver takes no more. */
+async function asOwner(sql: Sql, statements: readonly string[]): Promise<void> {
+  const triggers = (word: string) =>
+    ['audit', 'receipts'].map((table) => `alter table perennial.${table} ${word} trigger user`);
+  await sql(`do $do$ begin ${[...triggers('disable'), ...statements, ...triggers('enable')].join('; ')}; end $do$`);
 }
 
 async function fiveEntries(store: Store): Promise<string> {
@@ -269,27 +271,6 @@ async function fiveEntries(store: Store): Promise<string> {
     });
   }
   return id;
-}
-
-/** As a superuser may: the triggers do not hold. */
-async function withoutTriggers(sql: Sql, work: () => Promise<unknown>): Promise<void> {
-  for (const table of ['audit', 'receipts']) await sql(`alter table perennial.${table} disable trigger user`);
-  await work();
-  for (const table of ['audit', 'receipts']) await sql(`alter table perennial.${table} enable trigger user`);
-}
-
-async function restore(
-  sql: Sql,
-  { chain, saved }: { readonly chain: string; readonly saved: Awaited<ReturnType<Sql>> },
-): Promise<void> {
-  await sql('delete from perennial.audit where chain = $1 or (chain is null and id > 0)', [chain]);
-  for (const row of saved) {
-    const columns = Object.keys(row);
-    await sql(
-      `insert into perennial.audit (${columns.join(', ')}) overriding system value values (${columns.map((_, index) => `$${index + 1}`).join(', ')})`,
-      Object.values(row),
-    );
-  }
 }
 
 async function marksOf(store: Store): Promise<readonly Head[]> {
