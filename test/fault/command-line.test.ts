@@ -1,11 +1,12 @@
-import { writeFile } from 'node:fs/promises';
+import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { z } from 'zod';
 import { authorizationViewSchema } from '../../src/contract/wire.ts';
 import { temporaryFolder } from '../support/databases.ts';
 import { API_KEY, killLeftovers, newKey, runToEnd, type Served, serve, settingsOf } from '../support/processes.ts';
 import { bestPlace, type Place } from '../support/system-places.ts';
-import { requestOf, startWorld, type World } from '../support/world.ts';
+import { linesOf, requestOf, sortedRecords, startWorld, type World } from '../support/world.ts';
 
 const NOBODY_LISTENS = 'http://127.0.0.1:1';
 
@@ -80,6 +81,25 @@ describe('the command line against a running Perennial', () => {
     expect(purge.stdout).toMatch(/^from-file: its end is asked for; state purg/);
     await server.reaches('from-file', 'purged', ({ state }) => state === 'purged');
     expect((await world.row(first.authorizationId)).revocations).toBe(1);
+  });
+
+  test('exports what the source holds, line by line as it was sent, a file for each type', async () => {
+    const link = await world.link({});
+    await server.api.enqueue(requestOf(link, { id: 'exported' }));
+    await server.reaches('exported', 'pulled', ({ lastPull }) => lastPull?.result === 'complete');
+    const out = join(folder.path, 'exported');
+    const exported = await perennial(['export', 'exported', '--out', out]);
+    expect(exported).toMatchObject({ code: 0, stderr: '' });
+    const files = (await readdir(out)).filter((name) => name.endsWith('.ndjson'));
+    const texts = await Promise.all(files.map((name) => readFile(join(out, name), 'utf8')));
+    const lines = texts.flatMap(linesOf);
+    expect(sortedRecords(lines)).toEqual(await world.records(link.patient));
+    for (const [index, name] of files.entries()) {
+      const types = linesOf(texts[index] ?? '').map((line) =>
+        z.object({ resourceType: z.string() }).parse(JSON.parse(line)),
+      );
+      expect(new Set(types.map(({ resourceType }) => resourceType))).toEqual(new Set([name.split('.')[0]]));
+    }
   });
 
   test('each way to fail has its exit code and one clear line, and no value of the request in it', async () => {
