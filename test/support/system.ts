@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { createLog } from '../../src/adapters/telemetry/log.ts';
 import { readEnvironment } from '../../src/config.ts';
 import type { Service } from '../../src/contract/service.ts';
 import type { AuthorizationRequest, AuthorizationView } from '../../src/contract/wire.ts';
@@ -8,6 +9,7 @@ import { createService } from '../../src/flows/serve.ts';
 import { type OpenTokens, openTokens } from '../../src/flows/token-vault.ts';
 import { compose } from '../../src/main/compose.ts';
 import { startWorker } from '../../src/main/run.ts';
+import { oddLines } from './log-lines.ts';
 import type { Place } from './system-places.ts';
 import { until } from './system-until.ts';
 import { sortedRecords, sourcesOf, type World } from './world.ts';
@@ -46,6 +48,7 @@ export type System = {
   /** All that the queue knows of it, jobs that ran well included. */
   readonly tracesOf: (id: string) => Promise<readonly QueuedJob[]>;
   readonly purge: (id: string) => Promise<AuthorizationView>;
+  /** Stops it. @throws Error when a line of its log held anything but known fields of known shapes. */
   readonly stop: () => Promise<void>;
 };
 
@@ -59,7 +62,9 @@ export async function startSystem({ place, world }: { readonly place: Place; rea
     LOG_LEVEL: process.env['TEST_LOG_LEVEL'] ?? 'silent',
     WORKER_CONCURRENCY: '40',
   });
-  const composition = await compose(environment);
+  const composed = await compose(environment);
+  const lines: string[] = [];
+  const composition = { ...composed, context: { ...composed.context, log: recordingLog({ to: lines, composed }) } };
   const { context, queue } = composition;
   const service = createService(context);
   const worker = await startWorker({ composition, environment });
@@ -100,8 +105,30 @@ export async function startSystem({ place, world }: { readonly place: Place; rea
     stop: async () => {
       await worker.stop();
       await composition.close();
+      const odd = oddLines(lines);
+      if (lines.length === 0 || odd.length > 0)
+        throw new Error(`odd lines among ${lines.length}: ${odd.slice(0, 5).join('; ')}`);
     },
   };
+}
+
+/** Logs all that is logged, at the finest level, and passes it on to the log that the environment asks for. */
+function recordingLog({
+  to,
+  composed,
+}: {
+  readonly to: string[];
+  readonly composed: Awaited<ReturnType<typeof compose>>;
+}): Context['log'] {
+  const { log, clock } = composed.context;
+  const own = createLog({ level: 'info', destination: { write: (line) => to.push(line) }, now: clock.wallNow });
+  const both =
+    (level: 'info' | 'warn' | 'error'): Context['log']['info'] =>
+    (event, fields) => {
+      own[level](event, fields);
+      log[level](event, fields);
+    };
+  return { info: both('info'), warn: both('warn'), error: both('error') };
 }
 
 function endedAfter(from: number, result: string): (view: AuthorizationView) => boolean {

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import { createLog } from '../../src/adapters/telemetry/log.ts';
 import { Secret } from '../../src/core/secret.ts';
+import { oddLines } from '../support/log-lines.ts';
 
 function capture(level: 'silent' | 'error' | 'warn' | 'info' = 'info') {
   const lines: string[] = [];
@@ -59,4 +60,27 @@ test('below the level nothing is written', () => {
   log.info('a');
   log.warn('b');
   expect(lines).toEqual([]);
+});
+
+test.each([
+  ['a field that nobody knows', { patient: 'x' }],
+  ['a sentence for a reason', { reason: 'The patient Jane Doe was not found' }],
+  ['a token for a reason', { reason: 'eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0' }],
+  ['a code of no catalogue', { code: 'ECONNRESET' }],
+  ['a reference for an endpoint', { endpointId: 'Patient/123' }],
+  ['an address with a query', { address: 'http://127.0.0.1/?token=x' }],
+  ['a path with an id for a route', { route: 'GET /v1/authorizations/a b' }],
+  ['a message among the frames', { frames: 'at Patient Doe (src/a.ts:1:1)' }],
+  ['an object', { count: { deep: 1 } }],
+])('the look at log lines sees %s', (_what, field) => {
+  const good = {
+    level: 'info',
+    time: '2026-07-01T12:00:00.000Z',
+    event: 'pulled',
+    authorizationId: 'a-1',
+    code: 'internal',
+  };
+  expect(oddLines([JSON.stringify(good)])).toEqual([]);
+  expect(oddLines([JSON.stringify({ ...good, ...field })])).toHaveLength(1);
+  expect(oddLines(['no JSON'])).toHaveLength(1);
 });
