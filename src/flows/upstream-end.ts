@@ -45,21 +45,49 @@ function wantedOf({
   return { revoke: purgeReason === 'requested' && source?.revokeOnPurge === true, expunge: false };
 }
 
-async function endAt({
-  context: { store, vault, clock },
-  authorizationId,
-  source,
-  wanted,
-}: {
+type EndAt = {
   readonly context: Context;
   readonly authorizationId: string;
   readonly source: Source;
   readonly wanted: Wanted;
-}): Promise<UpstreamEnd> {
+};
+
+async function endAt({ context: { store, vault, clock }, authorizationId, ...ending }: EndAt): Promise<UpstreamEnd> {
   const row = await store.tokens(authorizationId);
-  if (row === null || (clock.now() >= row.accessExpiresAt && !row.hasRefreshToken)) return 'no_token';
-  const tokens = openTokens({ key: await vault.open(authorizationId), row });
-  if (tokens.accessToken === null && tokens.refreshToken === null) return 'no_token';
+  const isExpired = row !== null && clock.now() >= row.accessExpiresAt;
+  if (row === null || (isExpired && !row.hasRefreshToken)) return 'no_token';
+  const stored = openTokens({ key: await vault.open(authorizationId), row });
+  if (stored.accessToken === null && stored.refreshToken === null) return 'no_token';
+  const first = isExpired ? 'failed' : await endWith({ ...ending, tokens: stored });
+  const renewed = first === 'failed' ? await renew({ source: ending.source, tokens: stored }) : null;
+  if (renewed === null) return isExpired ? endWith({ ...ending, tokens: stored }) : first;
+  return endWith({ ...ending, tokens: renewed });
+}
+
+/**
+ * One more pair, where the stored access token is over or refused: Flexpa revokes by an access token only. No intent stands behind it and nobody keeps it, since
+ * the authorization is at its end: what a crash loses here is a token that was to be revoked.
+ */
+async function renew({
+  source,
+  tokens,
+}: {
+  readonly source: Source;
+  readonly tokens: OpenTokens;
+}): Promise<OpenTokens | null> {
+  if (tokens.refreshToken === null) return null;
+  const signal = AbortSignal.timeout(LIMITS.tokenRequestTimeoutMs);
+  const reply = await source.refresh({ refreshToken: tokens.refreshToken, signal, mayStillSend: () => true });
+  if (reply.kind !== 'reply' || reply.grant === null) return null;
+  const { accessToken, refreshToken } = reply.grant;
+  return { ...tokens, accessToken, refreshToken: refreshToken ?? tokens.refreshToken };
+}
+
+async function endWith({
+  source,
+  wanted,
+  tokens,
+}: Pick<EndAt, 'source' | 'wanted'> & { readonly tokens: OpenTokens }): Promise<UpstreamEnd> {
   const expunged = wanted.expunge ? await expungeAt({ source, tokens }) : 'not_supported';
   const revoked = await source.revoke({ ...tokens, signal: AbortSignal.timeout(LIMITS.tokenRequestTimeoutMs) });
   if (expunged === 'expunged') return revoked === 'revoked' ? 'revoked_and_expunged' : 'expunged';

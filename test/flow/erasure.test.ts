@@ -309,6 +309,16 @@ describe('the end at the source', () => {
     expect(await row(link)).toMatchObject({ expunges: 1, revocations: 1, alive: false });
   });
 
+  test('DELETE of a MULTIPLE whose access token is over asks for one more, and revokes with that', async () => {
+    const id = 'multiple-stale';
+    const link = await accepted(id);
+    const afterwards = later(context, 2 * DAY_MS);
+    await createService(afterwards).requestPurge({ id, actor: 'test' });
+    await sweepOnce(afterwards);
+    await expectPurged(afterwards, id, { upstream: 'revoked' });
+    expect(await row(link)).toMatchObject({ refreshes: 1, revocations: 1, alive: false });
+  });
+
   test.each([
     ['the settings revoke what somebody deletes', { source: 'sandbox' }, 'revoked'],
     ['nothing is asked for', { source: 'sandbox', atEnd: 'nothing' }, 'not_asked'],
