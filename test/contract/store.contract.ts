@@ -4,6 +4,7 @@ import { calendarContract } from './store/calendar.ts';
 import { fencesContract } from './store/fences.ts';
 import { leasesContract } from './store/leases.ts';
 import { linksContract } from './store/links.ts';
+import { oneEntryContract } from './store/one-entry.ts';
 import { operationsContract } from './store/operations.ts';
 import { proofsContract } from './store/proofs.ts';
 import { purgesContract } from './store/purges.ts';
@@ -36,6 +37,7 @@ export function storeContract(name: string, open: () => Promise<OpenedStore>): v
     sourceStatesContract(use);
     calendarContract(use);
     linksContract(use);
+    oneEntryContract(use);
     operationsContract(use);
   });
 }

@@ -4,6 +4,7 @@ import { authorizationsContract } from '../contract/store/authorizations.ts';
 import { calendarContract } from '../contract/store/calendar.ts';
 import { fencesContract } from '../contract/store/fences.ts';
 import { leasesContract } from '../contract/store/leases.ts';
+import { oneEntryContract } from '../contract/store/one-entry.ts';
 import { purgesContract } from '../contract/store/purges.ts';
 import { recordsContract } from '../contract/store/records.ts';
 import { NOW, type OpenedStore } from '../contract/store/samples.ts';
@@ -25,6 +26,7 @@ describe('Store in memory, on which schedules are tried', () => {
   purgesContract(use);
   sourceStatesContract(use);
   calendarContract(use);
+  oneEntryContract(use);
 });
 
 function openModel(): OpenedStore {
