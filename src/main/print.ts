@@ -20,7 +20,7 @@ const ENDS: Readonly<Record<NonNullable<AuthorizationView['endsBecause']>, strin
 const PURGE_REASONS: Readonly<Record<NonNullable<AuthorizationView['purgeReason']>, string>> = {
   one_time_expired: 'ONE_TIME, its access token ends',
   requested: 'asked for',
-  retention: 'retention: its patient did not come back',
+  retention: 'retention rule of its source',
 };
 
 const AT_ENDS: Readonly<Record<NonNullable<AuthorizationView['atEnd']>, string>> = {
@@ -181,7 +181,8 @@ function lastPullLine({ lastPull }: AuthorizationView): string {
   return `${lastPull.result} at ${lastPull.at}, took ${(lastPull.durationMs / 1_000).toFixed(1)} s`;
 }
 
-function freshnessLine({ freshness }: AuthorizationView): string {
+function freshnessLine({ freshness, state }: AuthorizationView): string {
+  if (state === 'purging' || state === 'purged') return 'nothing is stored any more';
   const promise = `late after ${duration(freshness.promiseSeconds)}`;
   if (freshness.asOf === null || freshness.ageSeconds === null) return `nothing stored yet, ${promise}`;
   const late = freshness.late ? 'LATE: ' : '';

@@ -113,6 +113,28 @@ describe('the commands', () => {
     expect(err).toContain('usage: perennial');
   });
 
+  test('status without an id tells of all: states, how late purges are, and the alert in words that nobody overlooks', async () => {
+    const quiet = web.service.kept.fleet;
+    expect((await run('status')).out.split('\n')).toEqual([
+      'at               2026-07-01T12:00:00.000Z',
+      'authorizations   2 active, 1 needs_reauthorization',
+      'purges           0 in the last 7 days',
+      'oldest unpurged  none is due',
+      'purge alert      none (set from 5 min on)',
+      'sources          all are well',
+      '',
+    ]);
+    const late = { ended: 41, lagSeconds: { p50: 0.44, p99: 75 }, oldestUnpurgedSeconds: 7_300, alert: true };
+    web.service.kept.fleet = { ...quiet, purges: { ...quiet.purges, ...late }, sourcesInTrouble: 2 };
+    const { out, code } = await run('status');
+    expect(out).toContain('purges           41 in the last 7 days, lag p50 0.4 s, p99 1 min\n');
+    expect(out).toContain('oldest unpurged  2 h past its deadline\n');
+    expect(out).toContain('purge alert      ALERT: a purge is more than 5 min late\n');
+    expect(out).toContain('sources          2 in trouble: perennial sources\n');
+    expect(code, 'it is a report and no check').toBe(0);
+    web.service.kept.fleet = quiet;
+  });
+
   test('status says state and why, usage asked and granted, next run, last pull, freshness', async () => {
     await enqueue('r-1');
     const view = web.service.views.get('r-1');

@@ -46,6 +46,18 @@ describe('an access token', () => {
   });
 });
 
+describe('the fleet', () => {
+  test('is counted by state and told with its purge lag to a key that may read', async () => {
+    const answer = await get('/v1/fleet', READER_KEY);
+    expect(answer.status).toBe(200);
+    expect(await answer.json()).toEqual(web.service.kept.fleet);
+    expect((await fetch(`${web.url}/v1/fleet`)).status).toBe(401);
+    const api = createHttpApi({ url: web.url, apiKey: KEY });
+    expect(await api.fleet()).toEqual(web.service.kept.fleet);
+    await api.close();
+  });
+});
+
 describe('the event feed', () => {
   const event = (cursor: number) => ({
     cursor,

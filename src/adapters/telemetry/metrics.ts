@@ -124,11 +124,7 @@ function makeGauges(registry: Registry) {
   const ending = gauge('authorizations_ending', 'Standing authorizations that end within so many days', [
     'within_days',
   ]);
-  const failures = new Counter({
-    name: 'perennial_scrape_failures_total',
-    help: 'Scrapes whose gauges could not be collected and stand as they were',
-    registers,
-  });
+  const failures = makeFailures(registers);
 
   const apply = (snapshot: GaugeSnapshot) => {
     authorizations.reset();
@@ -169,6 +165,14 @@ function makeGauges(registry: Registry) {
       }
     },
   };
+}
+
+function makeFailures(registers: Registry[]): Counter {
+  return new Counter({
+    name: 'perennial_scrape_failures_total',
+    help: 'Scrapes whose gauges could not be collected and stand as they were',
+    registers,
+  });
 }
 
 function label(value: string): string {
