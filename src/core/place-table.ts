@@ -86,12 +86,7 @@ export function createPlaceTable(from?: PlaceColumns): PlaceTable {
     size: () => rows.size,
     rowOf: (id) => rows.get(id),
     placeAt,
-    holds: (row, hash) => {
-      const { hashes } = columns;
-      const start = row * HASH_CHARS;
-      for (let at = 0; at < HASH_CHARS; at += 1) if (hashes[start + at] !== hash.charCodeAt(at)) return false;
-      return hash.length === HASH_CHARS;
-    },
+    holds: (row, hash) => isHash({ hashes: columns.hashes, row, hash }),
     put,
     // The row stays empty: a pull removes few, and the next one begins with a table made anew.
     remove: (id) => rows.delete(id),
@@ -99,16 +94,34 @@ export function createPlaceTable(from?: PlaceColumns): PlaceTable {
       columns.marks[row] = (columns.marks[row] ?? 0) | mark;
     },
     isMarked: (row, mark) => isMarked(columns, row, mark),
-    idsWhere: (mark, isSet) => {
-      const ids: string[] = [];
-      for (const [id, row] of rows) if (isMarked(columns, row, mark) === isSet) ids.push(id);
-      return ids;
-    },
-    entries: function* () {
-      for (const [id, row] of rows) yield [id, placeAt(row)] as const;
-    },
+    idsWhere: (mark, isSet) => [...rows].filter(([, row]) => isMarked(columns, row, mark) === isSet).map(([id]) => id),
+    entries: () => entriesOf({ rows, placeAt }),
     columns: () => columnsOf({ rows, columns, packNames }),
   };
+}
+
+function* entriesOf({
+  rows,
+  placeAt,
+}: {
+  readonly rows: ReadonlyMap<string, number>;
+  readonly placeAt: PlaceTable['placeAt'];
+}): Generator<readonly [string, Place]> {
+  for (const [id, row] of rows) yield [id, placeAt(row)] as const;
+}
+
+function isHash({
+  hashes,
+  row,
+  hash,
+}: {
+  readonly hashes: Uint8Array;
+  readonly row: number;
+  readonly hash: string;
+}): boolean {
+  const start = row * HASH_CHARS;
+  for (let at = 0; at < HASH_CHARS; at += 1) if (hashes[start + at] !== hash.charCodeAt(at)) return false;
+  return hash.length === HASH_CHARS;
 }
 
 function isMarked({ marks }: Columns, row: number, mark: Mark): boolean {

@@ -1,36 +1,17 @@
-import type { SlicedEntry } from '../core/bundle-page.ts';
 import { createBundleSlicer } from '../core/bundle-stream.ts';
 import { type ErrorCode, PerennialError } from '../core/errors.ts';
 import { LIMITS } from '../core/limits.ts';
 import { decideLink } from '../core/link.ts';
 import type { PageRefused, PageStream } from '../core/ports/upstream.ts';
 import type { PlannedRequest, RunningPull } from '../core/pull-state.ts';
-import type { Secret } from '../core/secret.ts';
-import type { Ownership } from './ownership.ts';
-import type { Checkpoint, Offered, RecordWriter } from './record-writer.ts';
-import type { Work } from './work.ts';
-
-/** Asks for an access token; `rejected` when the source has just refused the one given before. Null ends the pull. */
-export type TokenGiver = (request: { readonly rejected: boolean }) => Promise<Secret | null>;
+import { takeEntry } from './pull-entry.ts';
+import { count, type Reading, type Tally } from './reading.ts';
+import type { Checkpoint } from './record-writer.ts';
 
 /** How one request of a pull ended. */
 export type Ending =
   | { readonly kind: 'complete' | 'refused' | 'not_found' | 'superseded' | 'no_token' }
   | { readonly kind: 'partial'; readonly code: ErrorCode; readonly afterMs: number | null; readonly stop: boolean };
-
-/** What one pull reads with, and how far it has come. */
-export type Reading = {
-  readonly work: Work;
-  readonly writer: RecordWriter;
-  readonly ownership: Ownership;
-  readonly giveToken: TokenGiver;
-  readonly progress: { pages: number; bytes: number; waits: number };
-  /** Entries that were not stored, by name of the reason. */
-  readonly refused: Record<string, number>;
-};
-
-/** What one request's pages have told so far: a page that is not whole says so by its total, a bad entry or an issue among its entries. */
-type Tally = { entries: number; total: number; faulty: boolean };
 
 type Page =
   | { readonly kind: 'next'; readonly next: string | null }
@@ -164,59 +145,6 @@ async function readPage({
 
 function isUpstreams(code: ErrorCode): boolean {
   return code === 'cancelled' || code.startsWith('upstream_');
-}
-
-/** One entry: stored, known, or refused by name and counted. A refusal makes the request partial; the rest of the pages is still read. A promise only where one must wait. */
-function takeEntry({
-  reading,
-  entry,
-  tally,
-}: {
-  readonly reading: Reading;
-  readonly entry: SlicedEntry;
-  readonly tally: Tally;
-}): Promise<void> | null {
-  tally.entries += 1;
-  if (entry.kind === 'fault') {
-    tally.faulty = true;
-    count(reading, entry.fault);
-    return null;
-  }
-  const { resourceType: type, id, bytes } = entry;
-  if (type === 'OperationOutcome') {
-    tally.faulty ||= tellsOfErrors(bytes);
-    return null;
-  }
-  const { writer, ownership } = reading;
-  let verdict: ReturnType<Ownership['judge']> = 'own';
-  const admit = () => {
-    verdict = ownership.judge({ type, id, bytes });
-    return verdict === 'own';
-  };
-  const judged = (offered: Offered): null => {
-    if (offered === 'duplicate') count(reading, 'duplicate');
-    if (offered === 'conflicting_duplicate' || (offered === 'not_admitted' && isForeign(verdict))) {
-      tally.faulty = true;
-      count(reading, offered === 'not_admitted' ? 'another_patient' : offered);
-    }
-    return null;
-  };
-  const offered = writer.offer({ type, id, bytes, admit });
-  return typeof offered === 'string' ? judged(offered) : offered.then((one) => void judged(one));
-}
-
-function isForeign(verdict: ReturnType<Ownership['judge']>): boolean {
-  return verdict === 'foreign';
-}
-
-/** Counts entries that were not stored, by name of the reason. */
-export function count({ refused }: Reading, reason: string, times = 1): void {
-  refused[reason] = (refused[reason] ?? 0) + times;
-}
-
-/** An OperationOutcome among the entries is a remark, unless it says that something went wrong. */
-function tellsOfErrors(outcome: Uint8Array): boolean {
-  return /"severity"\s*:\s*"(?:error|fatal)"/.test(new TextDecoder().decode(outcome));
 }
 
 function partial(code: ErrorCode, afterMs: number | null = null, stop = false): Ending {

@@ -8,7 +8,8 @@ import { createOwnership } from './ownership.ts';
 import type { Published } from './publish.ts';
 import { openJournal } from './pull-journal.ts';
 import { patientOf, urlOf } from './pull-plan.ts';
-import { count, type Ending, pullRequest, type Reading, type TokenGiver } from './pull-request.ts';
+import { type Ending, pullRequest } from './pull-request.ts';
+import { count, type Reading, type TokenGiver } from './reading.ts';
 import { openRecordWriter } from './record-writer.ts';
 import type { Work } from './work.ts';
 

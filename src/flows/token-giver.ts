@@ -1,6 +1,6 @@
 import { leadMs } from '../core/cadence.ts';
 import type { Instant } from '../core/clock.ts';
-import type { TokenGiver } from './pull-request.ts';
+import type { TokenGiver } from './reading.ts';
 import { type AccessOutcome, ensureAccessToken, type GivenToken } from './refresh.ts';
 import type { Work } from './work.ts';
 
