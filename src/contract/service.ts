@@ -77,6 +77,8 @@ export type Service = {
     readonly limit: number;
   }) => Promise<readonly AuditEntryView[]>;
   readonly auditHeads: () => Promise<AuditHeadsView>;
+  /** Writes down what an operator does beside this counter, before it is done. */
+  readonly noteOperation: (value: { readonly actor: Actor; readonly what: string }) => Promise<void>;
   /** Wraps one page of the data keys by the current key-encryption key; audited. `after` is the `next` of the page before. */
   readonly rotateKeys: (page: { readonly after: string | null; readonly actor: Actor }) => Promise<RotationView>;
   /** Which key-encryption keys wrap the data keys of one page. */

@@ -63,6 +63,8 @@ export function createService(context: Context, desk: TokenDesk = createTokenDes
     receipts: (page) => readReceipts({ context, ...page }),
     audit: (page) => readAudit({ context, ...page }),
     auditHeads: () => readAuditHeads({ context }),
+    noteOperation: ({ actor, what }) =>
+      store.appendAudit({ at: clock.now(), authorizationId: null, actor, action: 'operate:queue', reason: what }),
     rotateKeys: (page) => rotateKeys({ context, ...page }),
     keys: (page) => countKeys({ context, ...page }),
   };

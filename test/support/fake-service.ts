@@ -61,6 +61,7 @@ export type FakeService = Service & {
     censuses: Omit<KeyCensusView, 'next'>[];
     types: TypesView['types'];
     verdicts: string[];
+    operations: string[];
   };
   /** When set, every call rejects with it. */
   failure: unknown;
@@ -94,6 +95,7 @@ export function createFakeService(): FakeService {
     censuses: [{ currentKeyId: 'k2', keys: [], unreadable: 0 }],
     types: [],
     verdicts: [],
+    operations: [],
   };
   const find = (id: string) => {
     if (fake.failure !== null) throw fake.failure;
@@ -189,6 +191,10 @@ export function createFakeService(): FakeService {
       actors.push(actor);
       const found = kept.entries.filter(({ link, cursor }) => (link?.chain ?? null) === chain && cursor > after);
       return found.slice(0, limit).map(entryViewOf);
+    },
+    noteOperation: async ({ actor, what }) => {
+      if (fake.failure !== null) throw fake.failure;
+      kept.operations.push(`${actor} ${what}`);
     },
     auditHeads: async () => ({
       heads: kept.heads,

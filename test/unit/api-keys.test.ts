@@ -45,12 +45,12 @@ describe('API_KEYS', () => {
     [
       'an unknown scope',
       `portal:read+admin=${KEY}`,
-      'API_KEYS the scopes of portal must be of enqueue, read, pull, purge, records, token',
+      'API_KEYS the scopes of portal must be of enqueue, read, pull, purge, records, token, audit, operate',
     ],
     [
       'a scope twice',
       `portal:read+read=${KEY}`,
-      'API_KEYS the scopes of portal must be of enqueue, read, pull, purge, records, token',
+      'API_KEYS the scopes of portal must be of enqueue, read, pull, purge, records, token, audit, operate',
     ],
   ])('refuses %s, naming the service and never the key', (_, text, field) => {
     const thrown = (() => {

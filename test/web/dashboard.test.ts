@@ -4,6 +4,7 @@ import { Redis } from 'ioredis';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import type { DashboardOptions } from '../../src/adapters/web/dashboard.ts';
 import { scrub, shownData } from '../../src/adapters/web/dashboard-scrub.ts';
+import { PerennialError } from '../../src/core/errors.ts';
 import { Secret } from '../../src/core/secret.ts';
 import { dropPrefix, findRedis, randomPrefix, sayWhenRedisIsMissing } from '../support/real-redis.ts';
 import { startWeb, type TestWeb } from '../support/web.ts';
@@ -169,6 +170,19 @@ describe.runIf(redis.answers)('the dashboard on real queues', () => {
     expect((await put(`${url}/api/queues/intake/pause`, { origin })).status).toBe(200);
     expect(await queues[0]?.isPaused()).toBe(true);
     expect((await put(`${url}/api/queues/intake/resume`, { origin })).status).toBe(200);
+    expect(web?.service.kept.operations).toEqual([
+      'operator:oncall PUT /dashboard/api/queues/intake/pause',
+      'operator:oncall PUT /dashboard/api/queues/intake/resume',
+    ]);
+  });
+
+  test('what cannot be written down is not done', async () => {
+    const url = await open({ queues, writable: true });
+    const { service } = web ?? {};
+    if (service === undefined) throw new Error('no web');
+    service.failure = new PerennialError('database_unreachable');
+    expect((await put(`${url}/api/queues/intake/pause`, { origin: new URL(url).origin })).status).toBe(503);
+    expect(await queues[0]?.isPaused()).toBe(false);
   });
 
   test('above 5,000 schedulers the unpaged list is refused with a hint, while the rest still works', async () => {

@@ -59,6 +59,11 @@ export function dashboardGuard({
   };
 }
 
+/** Whether a request only looks. */
+export function isSafe({ method }: Pick<FastifyRequest, 'method'>): boolean {
+  return SAFE_METHODS.has(method);
+}
+
 type Refusal = { readonly event: string; readonly error: PerennialError };
 
 function refusalOf({
@@ -73,7 +78,7 @@ function refusalOf({
   if (!isLetIn({ auth, request })) {
     return { event: 'authentication_failed', error: new PerennialError('unauthenticated') };
   }
-  if (SAFE_METHODS.has(request.method)) return null;
+  if (isSafe(request)) return null;
   if (!writable) {
     const error = new PerennialError('forbidden', { field: 'the dashboard is read-only' });
     return { event: 'read_only_refused', error };

@@ -4,9 +4,11 @@ import type { HTTPStatus } from '@bull-board/api/typings/app';
 import { FastifyAdapter } from '@bull-board/fastify';
 import { Queue } from 'bullmq';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { Service } from '../../contract/service.ts';
 import { PerennialError } from '../../core/errors.ts';
 import type { QueueName } from '../../core/ports/queue.ts';
 import type { Log } from '../../core/ports/telemetry.ts';
+import { dashboardAudit } from './dashboard-audit.ts';
 import { assertGuarded, type DashboardAuth, dashboardGuard } from './dashboard-guard.ts';
 import { scrub, shownData } from './dashboard-scrub.ts';
 
@@ -49,20 +51,24 @@ export function registerDashboard({
   app,
   dashboard,
   host,
+  service,
   log,
 }: {
   readonly app: FastifyInstance;
   readonly dashboard: DashboardOptions;
   readonly host: string;
+  readonly service: Pick<Service, 'noteOperation'>;
   readonly log: Log;
 }): void {
   const { auth, writable, workersKnown = true } = dashboard;
   assertGuarded({ auth, host });
   const queues = dashboard.queues.map(asQueue);
+  const queueNames = queues.map(({ name }) => name);
   const board = makeBoard({ queues, writable, workersKnown, log });
   app.register(
     async (scope) => {
       scope.addHook('onRequest', dashboardGuard({ auth, writable, log }));
+      scope.addHook('onRequest', dashboardAudit({ auth, service, queueNames, log }));
       scope.addHook('onRequest', async (_request, reply) => {
         reply.header('content-security-policy', CONTENT_SECURITY_POLICY).header('x-frame-options', 'DENY');
       });

@@ -96,7 +96,7 @@ export function buildApp(options: WebOptions & { readonly onRoute?: (route: stri
   installRequestLog({ app, callers, log });
   registerHealth({ app, health, metricsText, clock });
   if (options.api !== false) registerV1({ app, callers, options });
-  if (dashboard !== null) registerDashboard({ app, dashboard, host, log });
+  if (dashboard !== null) registerDashboard({ app, dashboard, host, service: options.service, log });
   return app;
 }
 
