@@ -70,9 +70,18 @@ describe('a table of places', () => {
     expect(() => table.put('a', { hash: 'short', pack: 'p', offset: 0, length: 1 })).toThrow('hash');
     table.put('a', { hash: 'h'.repeat(HASH_CHARS), pack: 'p', offset: 0, length: 1 });
     const columns = table.columns();
-    const broken = [{ hashes: 'h' }, { packs: [1] }, { packs: [] }, { offsets: [] }, { lengths: [] }, { packNames: [] }];
+    const broken = [
+      { hashes: 'h' },
+      { packs: [1] },
+      { packs: [] },
+      { offsets: [] },
+      { lengths: [] },
+      { packNames: [] },
+    ];
     for (const part of broken) {
-      expect(() => createPlaceTable({ ...columns, ...part })).toThrow(expect.objectContaining({ code: 'unseal_failed' }));
+      expect(() => createPlaceTable({ ...columns, ...part })).toThrow(
+        expect.objectContaining({ code: 'unseal_failed' }),
+      );
     }
   });
 });

@@ -166,7 +166,10 @@ describe('resources that a complete pull did not see', () => {
 });
 
 describe('a suspicion', () => {
-  const isIn = (...seen: readonly string[]) => (id: string) => seen.includes(id);
+  const isIn =
+    (...seen: readonly string[]) =>
+    (id: string) =>
+      seen.includes(id);
   const suspects = { ids: ['a', 'b'], since: 7 };
 
   test('loses what was seen again, also by a pull that is not complete', () => {
