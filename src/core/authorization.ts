@@ -53,16 +53,14 @@ export const AT_ENDS = ['nothing', 'revoke', 'expunge'] as const;
 export type AtEnd = (typeof AT_ENDS)[number];
 
 /** What became of the upstream end; `no_token` where none was left that the source would take. */
-export const UPSTREAM_ENDS = [
-  'not_asked',
-  'not_supported',
-  'revoked',
-  'expunged',
-  'revoked_and_expunged',
-  'failed',
-  'no_token',
-] as const;
-export type UpstreamEnd = (typeof UPSTREAM_ENDS)[number];
+export type UpstreamEnd =
+  | 'not_asked'
+  | 'not_supported'
+  | 'revoked'
+  | 'expunged'
+  | 'revoked_and_expunged'
+  | 'failed'
+  | 'no_token';
 
 /** The closed set of reasons that stand beside a state. */
 export type StateReason =
