@@ -135,7 +135,9 @@ describe('the deadline', () => {
 
   test('a purge wins over a fetch in mid-page: its worker is told within a renewal, and what it still brings is written nowhere', async () => {
     const id = 'mid-page';
-    const link = await world.link({ usage: 'ONE_TIME', exchanged: true, knobs: { everythingPageSize: 3 } });
+    // Slow enough to be met in its middle, before it is slowed down for good.
+    const knobs = { everythingPageSize: 3, slowFhirMs: 500 };
+    const link = await world.link({ usage: 'ONE_TIME', exchanged: true, knobs });
     await accepted(id, { usage: 'ONE_TIME', link });
     const fences: Fence[] = [];
     const takeLease: Context['store']['takeLease'] = async (wanted) => {
