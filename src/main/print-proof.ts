@@ -34,7 +34,7 @@ export function reportOf({
   const rows = findings.map(({ kind, chain, seq }) => [kind, chain, String(seq), EXPLAINED[kind]]);
   const told = Object.entries(counts).filter(([, count]) => count > 0);
   const text = [
-    `${links} links in ${chains} ${chains === 1 ? 'chain' : 'chains'}, key ${keyId}\n`,
+    `${counted(links, 'link')} in ${counted(chains, 'chain')}, key ${keyId}\n`,
     isOwnKey
       ? ''
       : 'the key is the one that this Perennial gives: compare it with a copy of your own, or name that with --key\n',
@@ -84,6 +84,10 @@ export function receiptLines(receipt: ReceiptView): string {
     ],
     ['signed', link === null ? 'no: older than the chain' : `number ${link.seq}, key ${link.keyId}`],
   ]);
+}
+
+function counted(count: number, what: string): string {
+  return `${count} ${what}${count === 1 ? '' : 's'}`;
 }
 
 function sum(numbers: readonly number[]): number {
