@@ -7,6 +7,7 @@ import { openPostgresStore } from '../../src/adapters/store/postgres.ts';
 import { createSession } from '../../src/adapters/store/session.ts';
 import { createStore } from '../../src/adapters/store/store.ts';
 import { NO_POSTGRES, postgresForTests, type Sql, type TestPostgres, temporaryFolder } from '../support/databases.ts';
+import { layEmptyDatabases } from '../support/embedded-template.ts';
 import { NOTARY } from '../support/notary.ts';
 import { silentProxy } from '../support/silent-proxy.ts';
 import { inserted, NOW, type OpenedStore, taken } from './store/samples.ts';
@@ -46,6 +47,7 @@ describe('an embedded store', () => {
 
 async function openOnPglite(): Promise<OpenedStore> {
   const folder = await temporaryFolder();
+  await layEmptyDatabases(folder.path, ['store']);
   const database = await openEmbeddedDatabase({ dataDir: folder.path });
   const store = createStore({ database, now, notary });
   return {

@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { tmpdir } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, test } from 'vitest';
+import { COMPILE_CACHE } from '../support/compile-cache.ts';
 import { NO_POSTGRES, postgresForTests, type TestPostgres, temporaryFolder } from '../support/databases.ts';
 import { newKey } from '../support/processes.ts';
 import type { Bench, Change } from '../support/pull/bench.ts';
@@ -123,7 +124,11 @@ async function changesOf({ bench, id }: { readonly bench: Bench; readonly id: st
 
 async function killedPull(order: Order): Promise<void> {
   const stdio = ['ignore', 'inherit', 'inherit'] as const;
-  const child = spawn(process.execPath, [ENTRY, JSON.stringify(order)], { env: {}, cwd: tmpdir(), stdio: [...stdio] });
+  const child = spawn(process.execPath, [ENTRY, JSON.stringify(order)], {
+    env: COMPILE_CACHE,
+    cwd: tmpdir(),
+    stdio: [...stdio],
+  });
   const [, signal]: unknown[] = await once(child, 'exit');
   if (signal !== 'SIGKILL') throw new Error('the process was not killed where it should have been');
 }

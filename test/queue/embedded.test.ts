@@ -3,6 +3,7 @@ import { PGlite } from '@electric-sql/pglite';
 import { expect, test } from 'vitest';
 import { openQueueBackend } from '../../src/adapters/queue/backend.ts';
 import { temporaryFolder } from '../support/databases.ts';
+import { layEmptyDatabases } from '../support/embedded-template.ts';
 import { HOUR_MS, openBench, type Place, recorder, waitUntil } from './bench.ts';
 import { queueContract } from './queue.contract.ts';
 
@@ -10,6 +11,7 @@ queueContract('WorkQueue on the embedded database', openPlace);
 
 test('nothing in the files of the embedded database names a swept authorization; a removed one is in the table of events alone', async () => {
   const folder = await temporaryFolder();
+  await layEmptyDatabases(folder.path, ['queue']);
   const place = { kind: 'embedded', dataDir: folder.path } as const;
   const open = () => openQueueBackend({ place, prefix: 'test' });
   const bench = await openBench({ open, losePending: null, tracesOf: null, dispose: folder.remove });
@@ -49,6 +51,7 @@ test('nothing in the files of the embedded database names a swept authorization;
 
 async function openPlace(): Promise<Place> {
   const folder = await temporaryFolder();
+  await layEmptyDatabases(folder.path, ['queue']);
   return {
     open: () => openQueueBackend({ place: { kind: 'embedded', dataDir: folder.path }, prefix: 'test' }),
     losePending: null,

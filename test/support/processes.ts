@@ -6,6 +6,7 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { createHttpApi, type HttpApi } from '../../src/client/http.ts';
 import type { AuthorizationView } from '../../src/contract/wire.ts';
+import { COMPILE_CACHE } from './compile-cache.ts';
 import type { Place } from './system-places.ts';
 import { until } from './system-until.ts';
 import { linesOf, sortedRecords, sourcesOf, type World } from './world.ts';
@@ -42,7 +43,11 @@ export function startProcess({
   readonly stdin?: string;
 }): Process {
   const startedAt = performance.now();
-  const child = spawn(process.execPath, [ENTRY, ...args], { env, cwd: tmpdir(), stdio: ['pipe', 'pipe', 'pipe'] });
+  const child = spawn(process.execPath, [ENTRY, ...args], {
+    env: { ...COMPILE_CACHE, ...env },
+    cwd: tmpdir(),
+    stdio: ['pipe', 'pipe', 'pipe'],
+  });
   children.add(child);
   child.stdin.on('error', () => undefined);
   child.stdin.end(stdin ?? '');

@@ -1,6 +1,7 @@
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { postgresForTests, type Sql, type TestPostgres, temporaryFolder } from './databases.ts';
+import { layEmptyDatabases } from './embedded-template.ts';
 import { dropPrefix, findRedis, randomPrefix } from './real-redis.ts';
 
 /** Where one system of a test keeps its things: settings for it, and what to look at and clear away afterwards. */
@@ -38,6 +39,7 @@ export async function findServices(): Promise<Services> {
 
 export async function embeddedPlace(): Promise<Place> {
   const folder = await folderPlace();
+  await layEmptyDatabases(folder.dataDir);
   return { ...folder, sql: null, redis: null };
 }
 

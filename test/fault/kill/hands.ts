@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { tmpdir } from 'node:os';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
+import { COMPILE_CACHE } from '../../support/compile-cache.ts';
 import { type Line, lineSchema } from './orders.ts';
 
 const ENTRY = fileURLToPath(new URL('./worker.ts', import.meta.url));
@@ -37,7 +38,11 @@ export function keepHands({
 }): Hands {
   const running = new Map<ChildProcess, Promise<Ended>>();
   const start = async (): Promise<Hand> => {
-    const child = spawn(process.execPath, [entry], { env, cwd: tmpdir(), stdio: ['pipe', 'pipe', 'inherit'] });
+    const child = spawn(process.execPath, [entry], {
+      env: { ...COMPILE_CACHE, ...env },
+      cwd: tmpdir(),
+      stdio: ['pipe', 'pipe', 'inherit'],
+    });
     const hand = handOf(child);
     running.set(child, hand.ended);
     void hand.ended.then(() => running.delete(child));
