@@ -6,7 +6,7 @@ import { NO_POSTGRES, postgresForTests, type TestDatabase, temporaryFolder } fro
 
 /** A soak pulls the largest bundle that was seen in the field; it takes its time. */
 const isSoak = process.env['PERENNIAL_SOAK'] === '1';
-const { mb, grownMaxMb } = isSoak ? { mb: 300, grownMaxMb: 150 } : { mb: 150, grownMaxMb: 100 };
+const { mb, grownMaxMb } = isSoak ? { mb: 300, grownMaxMb: 150 } : { mb: 100, grownMaxMb: 70 };
 const CAP_MS = 300_000;
 
 const costSchema = z.object({
