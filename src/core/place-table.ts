@@ -33,6 +33,8 @@ export type PlaceTable = {
   /** The ids with a mark, or those without it. */
   readonly idsWhere: (mark: Mark, isSet: boolean) => string[];
   readonly entries: () => Generator<readonly [string, Place]>;
+  /** How many bytes of each pack the rows refer to. */
+  readonly bytesByPack: () => ReadonlyMap<string, number>;
   readonly columns: () => PlaceColumns;
 };
 
@@ -81,7 +83,7 @@ export function createPlaceTable(from?: PlaceColumns): PlaceTable {
     columns.lengths[row] = length;
     return row;
   };
-  if (from !== undefined) fill({ from, put });
+  if (from !== undefined) used = fill({ from, rows, columns, numberOf });
   return {
     size: () => rows.size,
     rowOf: (id) => rows.get(id),
@@ -96,6 +98,7 @@ export function createPlaceTable(from?: PlaceColumns): PlaceTable {
     isMarked: (row, mark) => isMarked(columns, row, mark),
     idsWhere: (mark, isSet) => [...rows].filter(([, row]) => isMarked(columns, row, mark) === isSet).map(([id]) => id),
     entries: () => entriesOf({ rows, placeAt }),
+    bytesByPack: () => bytesByPack({ rows, columns, packNames }),
     columns: () => columnsOf({ rows, columns, packNames }),
   };
 }
@@ -148,21 +151,50 @@ function grown(columns: Columns): Columns {
   return larger;
 }
 
+/** All rows at once: hash by hash it takes a tenth of a pull that changes nothing. Gives how many there are. */
 function fill({
   from: { ids, hashes, packNames, packs, offsets, lengths },
-  put,
+  rows,
+  columns,
+  numberOf,
 }: {
   readonly from: PlaceColumns;
-  readonly put: PlaceTable['put'];
-}): void {
-  if (hashes.length !== ids.length * HASH_CHARS) throw new PerennialError('unseal_failed');
-  for (const [index, id] of ids.entries()) {
-    const pack = packNames[packs[index] ?? -1];
-    const offset = offsets[index];
-    const length = lengths[index];
+  readonly rows: Map<string, number>;
+  readonly columns: Columns;
+  readonly numberOf: (pack: string) => number;
+}): number {
+  const { written } = new TextEncoder().encodeInto(hashes, columns.hashes);
+  if (written !== ids.length * HASH_CHARS || hashes.length !== written) throw new PerennialError('unseal_failed');
+  const numbers = packNames.map(numberOf);
+  for (const [row, id] of ids.entries()) {
+    const pack = numbers[packs[row] ?? -1];
+    const offset = offsets[row];
+    const length = lengths[row];
     if (pack === undefined || offset === undefined || length === undefined) throw new PerennialError('unseal_failed');
-    put(id, { hash: hashes.slice(index * HASH_CHARS, (index + 1) * HASH_CHARS), pack, offset, length });
+    rows.set(id, row);
+    columns.packs[row] = pack;
+    columns.offsets[row] = offset;
+    columns.lengths[row] = length;
   }
+  if (rows.size !== ids.length) throw new PerennialError('unseal_failed');
+  return ids.length;
+}
+
+function bytesByPack({
+  rows,
+  columns,
+  packNames,
+}: {
+  readonly rows: ReadonlyMap<string, number>;
+  readonly columns: Columns;
+  readonly packNames: readonly string[];
+}): ReadonlyMap<string, number> {
+  const bytes = new Float64Array(packNames.length);
+  for (const row of rows.values()) {
+    const pack = columns.packs[row] ?? 0;
+    bytes[pack] = (bytes[pack] ?? 0) + (columns.lengths[row] ?? 0);
+  }
+  return new Map(packNames.map((name, index) => [name, bytes[index] ?? 0]));
 }
 
 function columnsOf({

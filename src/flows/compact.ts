@@ -40,7 +40,7 @@ export async function compact({
 function aliveBytes(shelves: readonly Shelf[]): ReadonlyMap<string, number> {
   const alive = new Map<string, number>();
   for (const { manifest } of shelves) {
-    for (const [, { pack, length }] of manifest.entries()) alive.set(pack, (alive.get(pack) ?? 0) + length);
+    for (const [pack, bytes] of manifest.bytesByPack()) alive.set(pack, (alive.get(pack) ?? 0) + bytes);
   }
   return alive;
 }

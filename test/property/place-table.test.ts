@@ -52,6 +52,9 @@ describe('a table of places', () => {
           expect(table.idsWhere(mark, false)).toEqual([...model.keys()].filter((key) => !withMark.includes(key)));
         }
         expect([...createPlaceTable(table.columns()).entries()]).toEqual([...model]);
+        const alive = new Map<string, number>();
+        for (const { pack, length } of model.values()) alive.set(pack, (alive.get(pack) ?? 0) + length);
+        for (const [pack, bytes] of table.bytesByPack()) expect(bytes).toBe(alive.get(pack) ?? 0);
         for (const [key, { hash }] of model) {
           const row = table.rowOf(key) ?? -1;
           expect(table.holds(row, hash)).toBe(true);
