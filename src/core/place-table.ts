@@ -96,11 +96,27 @@ export function createPlaceTable(from?: PlaceColumns): PlaceTable {
       columns.marks[row] = (columns.marks[row] ?? 0) | mark;
     },
     isMarked: (row, mark) => isMarked(columns, row, mark),
-    idsWhere: (mark, isSet) => [...rows].filter(([, row]) => isMarked(columns, row, mark) === isSet).map(([id]) => id),
+    idsWhere: (mark, isSet) => idsWhere({ rows, columns, mark, isSet }),
     entries: () => entriesOf({ rows, placeAt }),
     bytesByPack: () => bytesByPack({ rows, columns, packNames }),
     columns: () => columnsOf({ rows, columns, packNames }),
   };
+}
+
+function idsWhere({
+  rows,
+  columns,
+  mark,
+  isSet,
+}: {
+  readonly rows: ReadonlyMap<string, number>;
+  readonly columns: Columns;
+  readonly mark: Mark;
+  readonly isSet: boolean;
+}): string[] {
+  const ids: string[] = [];
+  for (const [id, row] of rows) if (isMarked(columns, row, mark) === isSet) ids.push(id);
+  return ids;
 }
 
 function* entriesOf({

@@ -22,8 +22,8 @@ export type PackWriter = {
   readonly room: () => Promise<unknown> | null;
 };
 
-/** Packs that are compressed and sealed at a time, beside the reading of the next pages. */
-const SEALING_MAX = 2;
+/** Packs that are compressed and sealed at a time, beside the filling of the next one. A second one brought no speed, and costs its 8 MiB. */
+const SEALING_MAX = 1;
 /** What a pack's buffer begins with; it doubles from there, and then serves the next packs. */
 const BUFFER_FIRST_BYTES = 64 * 1_024;
 /** A pack closes with the resource that fills it, which is seldom larger than this: a buffer that doubled once more would be half empty. */

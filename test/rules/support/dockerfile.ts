@@ -52,6 +52,7 @@ export function dockerfileFaults({
   const installs = all.filter(({ word, rest }) => word === 'RUN' && /\bnpm (?:ci|install|prune)\b/.test(rest));
   const copies = all.filter(({ word, stage }) => word === 'COPY' && stage === froms.length);
   const command = execFormOf(finalOf(text, 'CMD') ?? '') ?? [];
+  const run = command.slice(1).filter((word) => !word.startsWith('--'));
   const health = finalOf(text, 'HEALTHCHECK') ?? '';
   const checks: readonly (readonly [boolean, string])[] = [
     [froms.length < 2, 'is not built in stages'],
@@ -70,10 +71,7 @@ export function dockerfileFaults({
       'ships more than it runs',
     ],
     [!health.includes('/healthz') || execFormOf(health)?.[0] !== 'node', 'has no health check by node'],
-    [
-      command[0] !== 'node' || command[2] !== 'start' || !sourceOf(command[1] ?? ''),
-      'starts what the build does not emit',
-    ],
+    [command[0] !== 'node' || run[1] !== 'start' || !sourceOf(run[0] ?? ''), 'starts what the build does not emit'],
     [/(?:KEY(?!S_DIR=)|PASSWORD|SECRET|TOKEN)\w*=/.test(text), 'holds a secret'],
   ];
   return checks.filter(([broken]) => broken).map(([, fault]) => fault);
