@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { killLeftovers, newKey, type Process, serve, settingsOf, startProcess } from '../support/processes.ts';
-import { bestPlace, type Place } from '../support/system-places.ts';
+import { bestPlace, findServices, missingOf, type Place } from '../support/system-places.ts';
 import { startWorld, type World } from '../support/world.ts';
 
 const CANARY = 'canary5ecret';
@@ -41,7 +41,10 @@ const atStart = (doIt: string) => `
   }, 1);`;
 const printed = (child: Process) => `${child.stdout()}${child.stderr()}`;
 
-describe.concurrent('an error that nobody caught', () => {
+/** Processes on an embedded database cannot share it. */
+const mayShare = missingOf(await findServices()) === '';
+
+describe('an error that nobody caught', { concurrent: mayShare }, () => {
   test.each([
     ['thrown with health data in its message, stack and cause', `throw ${LIKE_A_FRAME};`],
     ['that is nothing at all', 'void Promise.reject();'],

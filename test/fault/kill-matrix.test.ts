@@ -10,6 +10,8 @@ const REPAIR_WITHIN_MS = 60_000;
 /** The grace window, and a second: from there on nothing can be repaired. */
 const GRACE_IS_OVER_MS = 31_000;
 const CAP_MS = 170_000;
+/** `npm run soak:tokens` kills at sources of all four kinds; each kill here is a process that starts for 2 s of processor time. */
+const FORGIVING = ['B'] as const;
 
 const services = await findServices();
 const name = 'a worker process that is killed at any point of a refresh';
@@ -41,7 +43,7 @@ if (services.postgres === null) {
       timeout: CAP_MS,
     }, async ({ expect }) => {
       const broken = { seed: 0, defect: 'no-intent', repairWithinMs: GRACE_IS_OVER_MS } as const;
-      const kills = (['B', 'C', 'D'] as const).flatMap((policy): readonly Kill[] => [
+      const kills = (['C', 'D'] as const).flatMap((policy): readonly Kill[] => [
         { ...broken, policy, point: 'K4', moment: 'head-received' },
         { ...broken, policy, point: 'K5' },
       ]);
@@ -50,10 +52,10 @@ if (services.postgres === null) {
       expect(brokenPromises(verdicts)).toHaveLength(kills.length);
     });
 
-    test('loses no authorization where the source does not rotate, or takes the last token again for 30 s', {
+    test('loses no authorization where the source takes the last token again for 30 s', {
       timeout: CAP_MS,
     }, async ({ expect }) => {
-      const { verdicts } = await killThem(kills(['A', 'B', 'C']));
+      const { verdicts } = await killThem(kills(FORGIVING));
       all.push(...verdicts);
       expect(brokenPromises(verdicts)).toEqual([]);
     });
