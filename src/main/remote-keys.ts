@@ -1,4 +1,5 @@
 import type { KeyCensusView, RotationView } from '../contract/keys.ts';
+import { pageByPage } from './page-by-page.ts';
 import { table } from './print.ts';
 import type { Shown, Turn } from './remote-turn.ts';
 
@@ -8,11 +9,10 @@ type Sum = Pick<RotationView, 'currentKeyId' | (typeof FATES)[number]>;
 /** Wraps every data key by the current key, page by page. Whatever ends it, another call goes on: what is done counts as current then. */
 export async function rotateKeys({ api, options: { err } }: Turn): Promise<Shown> {
   const sum: Sum = { currentKeyId: '', rewrapped: 0, current: 0, gone: 0, unreadable: 0 };
-  for (let after: string | null | undefined; after !== null; ) {
-    const page: RotationView = await api.rotateKeys(after);
+  const pages = pageByPage<RotationView, string | undefined>({ from: undefined, read: api.rotateKeys, nextOf });
+  for await (const page of pages) {
     sum.currentKeyId = page.currentKeyId;
     for (const fate of FATES) sum[fate] += page[fate];
-    after = page.next;
     // One line that grows, and ends when all is done.
     err.write(`\r${progressOf(sum)}`);
   }
@@ -28,14 +28,13 @@ export async function rotateKeys({ api, options: { err } }: Turn): Promise<Shown
 export async function keysStatus({ api }: Turn): Promise<Shown> {
   const wraps = new Map<string, KeyCensusView['keys'][number]>();
   const census = { currentKeyId: '', unreadable: 0 };
-  for (let after: string | null | undefined; after !== null; ) {
-    const page: KeyCensusView = await api.keys(after);
+  const pages = pageByPage<KeyCensusView, string | undefined>({ from: undefined, read: api.keys, nextOf });
+  for await (const page of pages) {
     census.currentKeyId = page.currentKeyId;
     census.unreadable += page.unreadable;
     for (const one of page.keys) {
       wraps.set(one.keyId, { ...one, wraps: one.wraps + (wraps.get(one.keyId)?.wraps ?? 0) });
     }
-    after = page.next;
   }
   const keys = [...wraps.values()].sort((left, right) => right.wraps - left.wraps);
   const rows = keys.map(({ keyId, held, wraps: count }) => [
@@ -45,6 +44,10 @@ export async function keysStatus({ api }: Turn): Promise<Shown> {
   ]);
   if (census.unreadable > 0) rows.push(['-', 'UNREADABLE', String(census.unreadable)]);
   return { json: { ...census, keys }, text: table([['KEY', 'STATE', 'DATA KEYS'], ...rows]) };
+}
+
+function nextOf({ next }: { readonly next: string | null }): string | null {
+  return next;
 }
 
 function progressOf({ rewrapped, current, gone, unreadable }: Sum): string {

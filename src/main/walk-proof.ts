@@ -10,6 +10,7 @@ import {
 import { LIMITS } from '../core/limits.ts';
 import type { Head, Verifier } from '../core/ports/notary.ts';
 import { RECEIPT_CHAIN } from '../core/receipt-text.ts';
+import { pageByPage } from './page-by-page.ts';
 
 type Walk = { readonly api: ProofApi; readonly chain: string };
 const limit = LIMITS.listPageMax;
@@ -28,12 +29,12 @@ export async function checkChainOf({
 
 /** The entries of a chain, or for `none` those that are in none, page by page until a page is not full. */
 export async function* entriesOf({ api, chain }: Walk): AsyncGenerator<AuditEntryView> {
-  for (let after = 0; ; ) {
-    const entries = await api.audit({ chain, after, limit });
-    yield* entries;
-    after = entries.at(-1)?.cursor ?? after;
-    if (entries.length < limit) return;
-  }
+  const pages = pageByPage({
+    from: 0,
+    read: (after: number) => api.audit({ chain, after, limit }),
+    nextOf: (entries) => (entries.length < limit ? null : (entries.at(-1)?.cursor ?? null)),
+  });
+  for await (const entries of pages) yield* entries;
 }
 
 async function* checkablesOf({ api, chain }: Walk): AsyncGenerator<Checkable> {
@@ -48,13 +49,15 @@ async function* checkablesOf({ api, chain }: Walk): AsyncGenerator<Checkable> {
 }
 
 async function* receiptsOf(api: ProofApi): AsyncGenerator<Checkable> {
-  for (let after = 0; ; ) {
-    const receipts = await api.receipts({ after, limit });
+  const pages = pageByPage({
+    from: 0,
+    read: (after: number) => api.receipts({ after, limit }),
+    nextOf: (receipts) => (receipts.length < limit ? null : (receipts.at(-1)?.link?.seq ?? null)),
+  });
+  for await (const receipts of pages) {
     for (const view of receipts) {
       const checkable = checkableReceipt(receiptOf(view));
       if (checkable !== null) yield checkable;
     }
-    after = receipts.at(-1)?.link?.seq ?? after;
-    if (receipts.length < limit) return;
   }
 }

@@ -27,6 +27,8 @@ const flags = [...readFile('package.json').text.matchAll(/"start": "node ((?:--\
   text.trim().split(' '),
 );
 
+if (flags.length === 0) throw new Error('npm start names no flags any more');
+
 /** A process of its own, whose memory is nobody else's. */
 function start(file: string, args: readonly string[] = []): ChildProcess {
   return fork(new URL(`./memory/${file}`, import.meta.url), [...args], {
