@@ -111,7 +111,12 @@ export type Authorization = {
   /** What stands between it and its next pair of tokens, if anything does. */
   readonly trouble: Trouble | null;
   readonly periodMs: number | null;
+  /** Its fixed place in its period, in [0, 1); chosen once (core/phase.ts). */
+  readonly phase: number;
+  /** When its next run is planned. The queue only wakes: a run that comes earlier than this waits (core/decide-run.ts). */
   readonly nextRunAt: Instant | null;
+  /** When its next pull is planned, where the cadence adapts to its endpoint; null leaves it to the period. */
+  readonly nextPullAt: Instant | null;
   readonly purgeDueAt: Instant | null;
   readonly purgeReason: PurgeReason | null;
   readonly purgedAt: Instant | null;

@@ -67,9 +67,17 @@ export function periodOf({
   return Math.min(LIMITS.periodMaxMs, Math.max(LIMITS.periodMinMs, whole));
 }
 
-/** A stable place in the period for each authorization, so that a fleet spreads over it and a re-deploy moves nobody: `hash(id) mod period`. */
-export function phaseOf({ id, periodMs }: { readonly id: string; readonly periodMs: number }): number {
-  return Math.floor(spreadOf(id) * periodMs);
+/** Where in its period an authorization runs, in milliseconds: its stored phase, or the hash of its id where none is stored. A re-deploy moves nobody. */
+export function phaseOf({
+  id,
+  periodMs,
+  phase = spreadOf(id),
+}: {
+  readonly id: string;
+  readonly periodMs: number;
+  readonly phase?: number;
+}): number {
+  return Math.floor(phase * periodMs);
 }
 
 /** The first slot of `{ period, phase }` strictly after `now`; the same arithmetic as BullMQ's `every` with `offset`. */

@@ -156,6 +156,14 @@ export const LIMITS = {
   /** A client assertion lives this long: SMART allows five minutes, and clocks differ by some. */
   assertionLifetimeMs: 4 * MINUTE_MS,
 
+  /** Equal parts of a period in which authorizations are counted when a new one gets its place: six for each minute of a day. */
+  phaseBuckets: 8_192,
+  /** Authorizations counted in one such part; beyond it the hash alone spreads well enough. */
+  phaseLoadMax: 2_000,
+  /** A run that the queue wakes this much before its plan runs: BullMQ and clocks differ by seconds. */
+  runEarlyMaxMs: MINUTE_MS,
+  /** How long before its records would be late an authorization runs at the latest, where its slots do not come in time. */
+  pullLeadMs: HOUR_MS,
   /** A period is a whole number of these. */
   periodGrainMs: MINUTE_MS,
   /** Taken off the lead, so that `expires_in: 86399.4` after 86400 does not re-phase a scheduler. */

@@ -2,10 +2,11 @@ import type { AuthorizationRequest } from '../contract/wire.ts';
 import { type Authorization, isReadable } from '../core/authorization.ts';
 import { PerennialError } from '../core/errors.ts';
 import { LIMITS, UNITS } from '../core/limits.ts';
+import { choosePhase, phaseBucketOf, phaseCandidates } from '../core/phase.ts';
 import type { DataKey } from '../core/ports/vault.ts';
 import { Secret } from '../core/secret.ts';
 import type { Context } from './context.ts';
-import { draftOf } from './draft.ts';
+import { type Draft, draftOf } from './draft.ts';
 import { reauthorize } from './reauthorize.ts';
 import { enqueueJobs } from './schedule.ts';
 import { sealTokens } from './token-vault.ts';
@@ -34,7 +35,10 @@ export async function accept({
   }
   const known = await store.get(request.id);
   if (known !== null) return again({ context, known, request, actor });
-  const draft = draftOf({ context, request: await withLifetime({ context, request }), actor });
+  const draft = await placed({
+    context,
+    draft: draftOf({ context, request: await withLifetime({ context, request }), actor }),
+  });
   const key = await vault.create(request.id);
   const inserted = await store.insert({
     authorization: draft.authorization,
@@ -60,6 +64,15 @@ export async function accept({
   });
   await enqueueJobs({ context, authorization, reason: 'accepted' });
   return { authorization, created: true };
+}
+
+/** Gives a standing authorization its place in the period: of its two hashed ones the emptier. */
+async function placed({ context, draft }: { readonly context: Context; readonly draft: Draft }): Promise<Draft> {
+  const { id, network, usage } = draft.authorization;
+  if (usage !== 'MULTIPLE') return draft;
+  const candidates = phaseCandidates(id);
+  const loads = await context.store.phaseLoads({ network, buckets: candidates.map(phaseBucketOf) });
+  return { ...draft, authorization: { ...draft.authorization, phase: choosePhase({ candidates, loads }) } };
 }
 
 /** Where the caller does not say how long an access token lives, the source is asked; a token that has ended is refused here. */

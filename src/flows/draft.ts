@@ -6,6 +6,7 @@ import type { Instant } from '../core/clock.ts';
 import { PerennialError } from '../core/errors.ts';
 import { LIMITS, UNITS } from '../core/limits.ts';
 import { Secret } from '../core/secret.ts';
+import { spreadOf } from '../core/spread.ts';
 import { nextWarningOf } from './calendar.ts';
 import type { Context } from './context.ts';
 import { refreshExpiry, type sealTokens } from './token-vault.ts';
@@ -83,7 +84,9 @@ function newAuthorization({
     usageRequested: usage,
     acceptedAt: now,
     authorizedAt: issuedAt,
+    phase: spreadOf(id),
     nextRunAt: now,
+    nextPullAt: null,
     purgedAt: null,
     atEnd: request.atEnd ?? null,
     upstreamEnd: null,

@@ -3,7 +3,12 @@ import type { Fence } from '../core/ports/store.ts';
 import type { Context } from './context.ts';
 
 /** A lease while it is held. `signal` aborts when it is lost or when the process is told to stop. */
-export type Held = { readonly fence: Fence; readonly signal: AbortSignal };
+export type Held = {
+  readonly fence: Fence;
+  readonly signal: AbortSignal;
+  /** How many holders in a row before this one died with it. */
+  readonly crashes: number;
+};
 
 export type LeaseOutcome<T> = { readonly kind: 'held'; readonly value: T } | { readonly kind: 'taken' };
 
@@ -29,13 +34,14 @@ export async function withLease<T>(
 ): Promise<LeaseOutcome<T>> {
   const { store, owner } = context;
   const wanted = { authorizationId, owner, leaseMs: LIMITS.leaseMs };
-  const fence = seize ? await store.seizeLease(wanted) : await store.takeLease(wanted);
-  if (fence === null) return { kind: 'taken' };
+  const taken = seize ? await store.seizeLease(wanted) : await store.takeLease(wanted);
+  if (taken === null) return { kind: 'taken' };
+  const { crashes, ...fence } = taken;
   const lost = new AbortController();
   const done = new AbortController();
   const renewing = keepRenewing({ context, fence, lost, done: done.signal });
   try {
-    return { kind: 'held', value: await work({ fence, signal: AbortSignal.any([signal, lost.signal]) }) };
+    return { kind: 'held', value: await work({ fence, crashes, signal: AbortSignal.any([signal, lost.signal]) }) };
   } finally {
     done.abort();
     await renewing;

@@ -88,13 +88,13 @@ export async function putBack({
   readonly patch?: AuthorizationPatch;
 }): Promise<JobOutcome> {
   const { store, clock, entropy, queue, log } = context;
-  const { id: authorizationId, periodMs, purgeDueAt, usage } = authorization;
+  const { id: authorizationId, periodMs, phase, purgeDueAt, usage } = authorization;
   const hinted = ERRORS[code].retry === 'after_hint' || code === 'cancelled';
   const failedRuns = hinted ? authorization.failedRuns : authorization.failedRuns + 1;
   const backoff = backoffMs({ failures: authorization.failedRuns, random: entropy.random() });
   const waitMs = Math.min(afterMs ?? backoff, LIMITS.retryAfterMaxMs);
   const wakeAt = clock.now() + waitMs;
-  const slot = usage === 'MULTIPLE' && periodMs !== null ? queue.nextRunAt({ authorizationId, periodMs }) : null;
+  const slot = usage === 'MULTIPLE' && periodMs !== null ? queue.nextRunAt({ authorizationId, periodMs, phase }) : null;
   const last = slot ?? purgeDueAt;
   const leftToOther = last !== null && wakeAt >= last;
   const nextRunAt = leftToOther ? last : wakeAt;

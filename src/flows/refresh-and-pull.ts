@@ -1,5 +1,9 @@
 import { cadenceOf } from '../core/cadence.ts';
+import type { Instant } from '../core/clock.ts';
 import { decidePull } from '../core/decide-pull.ts';
+import { decideRun } from '../core/decide-run.ts';
+import { LIMITS } from '../core/limits.ts';
+import { nextRunOf } from '../core/next-run.ts';
 import type { JobOutcome } from '../core/ports/queue.ts';
 import { concludePull, notGiven, type PulledPatch } from './conclude.ts';
 import { type Context, WORKER_ACTOR } from './context.ts';
@@ -27,9 +31,12 @@ export function refreshAndPull({
 }): Promise<JobOutcome> {
   return takeUp({ context, authorizationId, signal, wanted: 'active' }, async (work) => {
     const { authorization } = work;
-    const { periodMs } = authorization;
+    const { periodMs, phase, nextRunAt } = authorization;
     if (periodMs === null) return { kind: 'done', reason: 'not_repeating' };
-    const neededUntil = context.queue.nextRunAt({ authorizationId, periodMs });
+    const neededUntil = context.queue.nextRunAt({ authorizationId, periodMs, phase });
+    const run = decideRun({ nextRunAt, periodMs, askedFor, now: context.clock.now() });
+    if (run.kind === 'not_yet')
+      return waitForPlan({ context, until: run.until, slot: neededUntil, reason: run.reason });
     const access = await ensureAccessToken({ ...work, neededUntil, rejected: false });
     const given = access.kind === 'later' ? access.meanwhile : access.kind === 'token' ? access : null;
     // A token endpoint that is away does not keep the records waiting while the token in hand still serves.
@@ -60,6 +67,22 @@ export function refreshAndPull({
   });
 }
 
+/** A run that the queue woke early: the repeating job comes again by itself, and a plan before its next slot needs this job. */
+function waitForPlan({
+  context: { clock },
+  until,
+  slot,
+  reason,
+}: {
+  readonly context: Context;
+  readonly until: Instant;
+  readonly slot: Instant;
+  readonly reason: string;
+}): JobOutcome {
+  if (slot <= until) return { kind: 'done', reason };
+  return { kind: 'again', afterWallMs: Math.max(LIMITS.retryMinWallMs, clock.toWallMs(until - clock.now())), reason };
+}
+
 /** Writes down the next run, and re-phases the repeating job where the refresh changed its period. */
 async function plan({
   work: { context, held, authorization },
@@ -68,12 +91,25 @@ async function plan({
   readonly work: Work;
   readonly patch: PulledPatch;
 }): Promise<JobOutcome> {
-  const { store, queue } = context;
-  const authorizationId = authorization.id;
+  const { store, queue, clock } = context;
+  const { id: authorizationId, phase, nextPullAt } = authorization;
   const periodMs = (await store.get(authorizationId))?.periodMs ?? authorization.periodMs;
   if (periodMs === null) return { kind: 'done', reason: 'not_repeating' };
-  if (periodMs !== authorization.periodMs) await queue.schedule({ authorizationId, periodMs });
-  const nextRunAt = queue.nextRunAt({ authorizationId, periodMs });
-  const written = await store.update({ ...held.fence, patch: { ...patch, nextRunAt }, actor: WORKER_ACTOR });
-  return { kind: 'done', reason: written === 'superseded' ? written : 'pulled' };
+  if (periodMs !== authorization.periodMs) await queue.schedule({ authorizationId, periodMs, phase });
+  const now = clock.now();
+  const next = nextRunOf({
+    slot: queue.nextRunAt({ authorizationId, periodMs, phase }),
+    nextPullAt,
+    freshAsOf: patch.freshAsOf === undefined ? authorization.freshAsOf : patch.freshAsOf,
+    lateAfterMs: cadenceOf(authorization, context.cadence).lateAfterMs,
+    now,
+  });
+  const written = await store.update({ ...held.fence, patch: { ...patch, nextRunAt: next.at }, actor: WORKER_ACTOR });
+  if (written === 'superseded') return { kind: 'done', reason: written };
+  // This very job is the one that is needed early: it goes back, and no second one stands beside it.
+  if (next.by === 'own_job') {
+    const afterWallMs = Math.max(LIMITS.retryMinWallMs, clock.toWallMs(next.at - now));
+    return { kind: 'again', afterWallMs, reason: 'pulled', asDue: true };
+  }
+  return { kind: 'done', reason: 'pulled' };
 }

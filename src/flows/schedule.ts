@@ -31,12 +31,12 @@ export async function enqueueJobs({
   readonly authorization: Authorization;
   readonly reason: 'accepted' | 'repaired';
 }): Promise<void> {
-  const { id: authorizationId, state, usage, periodMs, purgeDueAt, fetchedAt } = authorization;
+  const { id: authorizationId, state, usage, periodMs, phase, purgeDueAt, fetchedAt } = authorization;
   const ending = state === 'active' || state === 'pending' || state === 'needs_reauthorization';
   try {
     if (state === 'pending') await queue.add({ queue: 'activate', authorizationId, reason });
     if (state === 'active' && usage === 'MULTIPLE' && periodMs !== null) {
-      await queue.schedule({ authorizationId, periodMs });
+      await queue.schedule({ authorizationId, periodMs, phase });
       await queue.add({ queue: 'refresh-and-pull', authorizationId, reason });
     }
     if (state === 'active' && usage === 'ONE_TIME' && (fetchedAt === null || endsAfterFetch(authorization))) {

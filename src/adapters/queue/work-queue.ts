@@ -1,8 +1,7 @@
 import { nextSlot, phaseOf } from '../../core/cadence.ts';
 import { PerennialError } from '../../core/errors.ts';
 import type { Clock } from '../../core/ports/clock.ts';
-import type { WorkQueue } from '../../core/ports/queue.ts';
-import { QUEUES, type QueueName } from '../../core/ports/queue.ts';
+import { QUEUES, type QueueName, type Repeating, type WorkQueue } from '../../core/ports/queue.ts';
 import type { Log } from '../../core/ports/telemetry.ts';
 import type { AnyQueue, QueueBackend } from './backend.ts';
 import { coalesced } from './coalesce.ts';
@@ -38,10 +37,10 @@ export function createWorkQueue({
   };
   const sweep = coalesced({ pass: backend.trail.sweep, idsMax: SWEPT_TOGETHER_MAX });
   const traces = coalesced({ pass: backend.trail.traces, idsMax: SWEPT_TOGETHER_MAX });
-  const slotOf = ({ authorizationId, periodMs }: { readonly authorizationId: string; readonly periodMs: number }) => {
+  const slotOf = ({ authorizationId: id, periodMs, phase }: Repeating) => {
     const every = Math.max(1, Math.round(clock.toWallMs(periodMs)));
     // BullMQ takes an offset of 0 for "none" and runs at once.
-    const offset = Math.max(1, phaseOf({ id: authorizationId, periodMs: every }));
+    const offset = Math.max(1, phaseOf({ id, periodMs: every, ...(phase === undefined ? {} : { phase }) }));
     return { every, offset, next: nextSlot({ now: clock.wallNow(), periodMs: every, phaseMs: offset }) };
   };
   return {

@@ -4,6 +4,7 @@ import { earliestEnd } from '../../core/calendar.ts';
 import { PerennialError } from '../../core/errors.ts';
 import { NETWORK_POLICIES } from '../../core/networks.ts';
 import type { AuthorizationPatch } from '../../core/ports/store.ts';
+import { spreadOf } from '../../core/spread.ts';
 import {
   AT_END_SET,
   member,
@@ -43,7 +44,9 @@ export function toAuthorization(row: Row): Authorization {
     nextWarningAt: row.next_warning_at,
     trouble: toTrouble(row),
     periodMs: row.period_ms,
+    phase: row.phase ?? spreadOf(row.id),
     nextRunAt: row.next_run_at,
+    nextPullAt: row.next_pull_at,
     purgeDueAt: row.purge_due_at,
     purgeReason: row.purge_reason === null ? null : member(PURGE_REASON_SET, row.purge_reason),
     purgedAt: row.purged_at,
@@ -89,7 +92,9 @@ export function toRow(authorization: Authorization, fingerprint: string): Insert
     next_warning_at: authorization.nextWarningAt,
     ...troubleColumns(authorization.trouble),
     period_ms: authorization.periodMs,
+    phase: authorization.phase,
     next_run_at: authorization.nextRunAt,
+    next_pull_at: authorization.nextPullAt,
     purge_due_at: authorization.purgeDueAt,
     purge_reason: authorization.purgeReason,
     purged_at: authorization.purgedAt,
@@ -119,7 +124,9 @@ export function toColumns(patch: AuthorizationPatch): Updateable<AuthorizationsT
     ...named('next_warning_at', patch.nextWarningAt),
     ...(trouble === undefined ? {} : troubleColumns(trouble)),
     ...named('period_ms', patch.periodMs),
+    ...named('phase', patch.phase),
     ...named('next_run_at', patch.nextRunAt),
+    ...named('next_pull_at', patch.nextPullAt),
     ...named('purge_due_at', patch.purgeDueAt),
     ...named('purge_reason', patch.purgeReason),
     ...named('purged_at', patch.purgedAt),

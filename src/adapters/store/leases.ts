@@ -1,6 +1,6 @@
 import { sql } from 'kysely';
 import { PerennialError } from '../../core/errors.ts';
-import type { Fence, Store } from '../../core/ports/store.ts';
+import type { Store, Taken } from '../../core/ports/store.ts';
 import { toNumber } from './columns.ts';
 import type { Parts } from './fenced.ts';
 import type { Db } from './tables.ts';
@@ -21,7 +21,7 @@ export function leases({ session }: Parts): Pick<Store, 'takeLease' | 'seizeLeas
     releaseLease: ({ authorizationId, fence, owner }) =>
       session.query(async (db) => {
         await sql`
-          update perennial.leases set expires_at = clock_timestamp()
+          update perennial.leases set expires_at = clock_timestamp(), released = true, crashes = 0
           where authorization_id = ${authorizationId} and owner = ${owner} and fence = ${fence}`.execute(db);
       }),
   };
@@ -51,17 +51,18 @@ async function take({
   readonly db: Db;
   readonly wanted: Wanted;
   readonly fromAnybody: boolean;
-}): Promise<Fence | null> {
+}): Promise<Taken | null> {
   // The end is computed again in the update: the first one was, before a wait for the row.
-  const { rows } = await sql<{ readonly fence: string | number | bigint }>`
-    insert into perennial.leases as held (authorization_id, owner, fence, expires_at)
-    values (${authorizationId}, ${owner}, 1, ${endOf(leaseMs)})
+  const { rows } = await sql<{ readonly fence: string | number | bigint; readonly crashes: number }>`
+    insert into perennial.leases as held (authorization_id, owner, fence, expires_at, released)
+    values (${authorizationId}, ${owner}, 1, ${endOf(leaseMs)}, false)
     on conflict (authorization_id) do update
-      set owner = excluded.owner, fence = held.fence + 1, expires_at = ${endOf(leaseMs)}
+      set owner = excluded.owner, fence = held.fence + 1, expires_at = ${endOf(leaseMs)}, released = false,
+        crashes = case when held.released then 0 else held.crashes + 1 end
       where ${fromAnybody}::boolean or held.expires_at <= clock_timestamp()
-    returning fence`.execute(db);
+    returning fence, crashes`.execute(db);
   const [row] = rows;
-  return row === undefined ? null : { authorizationId, fence: toNumber(row.fence) };
+  return row === undefined ? null : { authorizationId, fence: toNumber(row.fence), crashes: row.crashes };
 }
 
 function endOf(leaseMs: number) {

@@ -2,6 +2,7 @@ import { type Kysely, sql } from 'kysely';
 import type { Migration } from 'kysely/migration';
 import { AUDIT_CHAIN_NAMES } from '../../core/audit-text.ts';
 import { RECEIPT_CHAIN } from '../../core/receipt-text.ts';
+import { FLEET } from './migration-fleet.ts';
 
 const ID = 'text collate "C"';
 const OWNER = `authorization_id ${ID} not null references perennial.authorizations (id)`;
@@ -228,6 +229,7 @@ export const MIGRATIONS: Readonly<Record<string, Migration>> = {
   '0002_token_safety': { up: (db) => runAll(db, TOKEN_SAFETY) },
   '0003_pulls': { up: (db) => runAll(db, PULLS) },
   '0004_erasure': { up: (db) => runAll(db, ERASURE) },
+  '0005_fleet': { up: (db) => runAll(db, FLEET) },
 };
 
 // biome-ignore lint/suspicious/noExplicitAny: Kysely's own signature; a migration knows no table types.

@@ -10,6 +10,7 @@ import { events } from './events.ts';
 import { failureOf } from './failures.ts';
 import { leases } from './leases.ts';
 import { operations } from './operations.ts';
+import { phases } from './phases.ts';
 import { proofs } from './proofs.ts';
 import { purges } from './purges.ts';
 import { records } from './records.ts';
@@ -32,6 +33,7 @@ export function createStore({
   const parts = { session: createSession(database.withSchema(SCHEMA)), now, notary };
   return {
     ...authorizations(parts),
+    ...phases(parts),
     ...leases(parts),
     ...tokens(parts),
     ...records(parts),

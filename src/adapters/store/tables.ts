@@ -30,7 +30,10 @@ export type AuthorizationsTable = {
   readonly trouble_since: number | null;
   readonly trouble_until: number | null;
   readonly period_ms: number | null;
+  /** Null in rows that are older than it. */
+  readonly phase: number | null;
   readonly next_run_at: number | null;
+  readonly next_pull_at: number | null;
   readonly purge_due_at: number | null;
   readonly purge_reason: string | null;
   readonly purged_at: number | null;

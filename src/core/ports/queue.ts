@@ -10,15 +10,18 @@ export type AuthorizationQueue = Exclude<QueueName, 'intake'>;
 /** What the queues held of one authorization and gave up. */
 export type Swept = { readonly jobs: number; readonly events: number };
 
+/** The repeating job of one authorization. `phase` is its place in the period; without it the hash of its id. */
+export type Repeating = { readonly authorizationId: string; readonly periodMs: number; readonly phase?: number };
+
 /** Time and work distribution. Nothing in it is the truth: all of it can be made again from the store. */
 export type WorkQueue = {
   /**
    * Makes or changes the one repeating job of a MULTIPLE authorization, at its hashed phase of the period. Safe to call again;
    * a changed period takes effect at the next hashed slot, not at once (peers, F-8). Milliseconds of domain time.
    */
-  readonly schedule: (job: { readonly authorizationId: string; readonly periodMs: number }) => Promise<void>;
+  readonly schedule: (job: Repeating) => Promise<void>;
   /** The next slot at which the repeating job will run. */
-  readonly nextRunAt: (job: { readonly authorizationId: string; readonly periodMs: number }) => Instant;
+  readonly nextRunAt: (job: Repeating) => Instant;
   readonly isScheduled: (authorizationId: string) => Promise<boolean>;
   /** Adds one job now or after `delayMs` of domain time. While one of its kind waits or runs, a second is not added. */
   readonly add: (job: {

@@ -1,13 +1,14 @@
 import type { Authorization, State, StateReason } from '../authorization.ts';
 import type { Instant } from '../clock.ts';
 import type { TokenFacts } from '../decide-refresh.ts';
+import type { NetworkName } from '../networks.ts';
 import type { AuditStore, Receipt } from './audit.ts';
 import type { FeedStore } from './feed.ts';
-import type { CommitResult, Fence } from './fence.ts';
+import type { CommitResult, Fence, Taken } from './fence.ts';
 import type { Swept } from './queue.ts';
 
 export type { AuditEntry, Receipt } from './audit.ts';
-export type { CommitResult, Fence } from './fence.ts';
+export type { CommitResult, Fence, Taken } from './fence.ts';
 
 export type SealedTokens = TokenFacts & {
   /** When an attempt of ours was last sent without an answer that may yet kill this pair; null where there is no such doubt. */
@@ -54,7 +55,9 @@ export type AuthorizationPatch = Partial<
     | 'nextWarningAt'
     | 'trouble'
     | 'periodMs'
+    | 'phase'
     | 'nextRunAt'
+    | 'nextPullAt'
     | 'purgeDueAt'
     | 'purgeReason'
     | 'purgedAt'
@@ -108,6 +111,11 @@ export type Store = {
   /** Writes the authorization with its tokens and deadline in one transaction, unless its id is taken. */
   readonly insert: (value: NewAuthorization & { readonly actor: string }) => Promise<'inserted' | 'exists'>;
   readonly get: (authorizationId: string) => Promise<Authorization | null>;
+  /** How many standing authorizations of a network lie in these parts of their period (core/phase.ts); counted up to {@link LIMITS.phaseLoadMax}. */
+  readonly phaseLoads: (query: {
+    readonly network: NetworkName;
+    readonly buckets: readonly number[];
+  }) => Promise<ReadonlyMap<number, number>>;
   /** The fingerprints of the requests accepted under this id: the current one, and those of earlier consents. */
   readonly fingerprintsOf: (
     authorizationId: string,
@@ -131,14 +139,15 @@ export type Store = {
     readonly authorizationId: string;
     readonly owner: string;
     readonly leaseMs: number;
-  }) => Promise<Fence | null>;
+  }) => Promise<Taken | null>;
   /** Takes it whoever holds it: a purge wins over everything in flight. */
   readonly seizeLease: (lease: {
     readonly authorizationId: string;
     readonly owner: string;
     readonly leaseMs: number;
-  }) => Promise<Fence>;
+  }) => Promise<Taken>;
   readonly renewLease: (lease: Fence & { readonly owner: string; readonly leaseMs: number }) => Promise<boolean>;
+  /** Given back in good order: whoever takes it next sees no crash. */
   readonly releaseLease: (lease: Fence & { readonly owner: string }) => Promise<void>;
 
   readonly tokens: (authorizationId: string) => Promise<SealedTokens | null>;

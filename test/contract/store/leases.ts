@@ -15,7 +15,7 @@ export function leasesContract(use: Use): void {
         store.takeLease({ authorizationId, owner: `owner-${index % 2}`, leaseMs: LONG_LEASE_MS }),
       );
       const fences = await Promise.all(takers);
-      expect(fences.filter((fence) => fence !== null)).toStrictEqual([{ authorizationId, fence: 1 }]);
+      expect(fences.filter((fence) => fence !== null)).toStrictEqual([{ authorizationId, fence: 1, crashes: 0 }]);
     });
 
     test('of 50 concurrent takers of an expired lease one gets it, with a higher fence', async () => {

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import type { AuthorizationRequest } from '../../../src/contract/wire.ts';
-import type { Fence, Store } from '../../../src/core/ports/store.ts';
+import type { Store } from '../../../src/core/ports/store.ts';
 import { accept } from '../../../src/flows/accept.ts';
 import type { Context } from '../../../src/flows/context.ts';
 import { refreshAndPull } from '../../../src/flows/refresh-and-pull.ts';
@@ -281,7 +281,7 @@ async function refreshTogether({
 
 /** A broken lock: the first one's lease is everybody's. */
 function sharedLease(context: Context): Context {
-  let shared: Promise<Fence | null> | null = null;
+  let shared: ReturnType<Store['takeLease']> | null = null;
   const takeLease: Store['takeLease'] = (lease) => {
     shared ??= context.store.takeLease(lease);
     return shared;

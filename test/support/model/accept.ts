@@ -1,6 +1,7 @@
 import type { Authorization } from '../../../src/core/authorization.ts';
 import { NO_ENDS } from '../../../src/core/calendar.ts';
 import { Secret } from '../../../src/core/secret.ts';
+import { spreadOf } from '../../../src/core/spread.ts';
 import { type OpenTokens, sealTokens } from '../../../src/flows/token-vault.ts';
 import { SOURCE_NAME } from './far-source.ts';
 import { EPOCH_MS, type World } from './world.ts';
@@ -55,7 +56,9 @@ export function authorizationOf(id: string): Authorization {
     nextWarningAt: null,
     trouble: null,
     periodMs: PERIOD_MS,
+    phase: spreadOf(id),
     nextRunAt: EPOCH_MS,
+    nextPullAt: null,
     purgeDueAt: null,
     purgeReason: null,
     purgedAt: null,

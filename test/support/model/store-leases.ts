@@ -1,4 +1,4 @@
-import type { Fence, Store } from '../../../src/core/ports/store.ts';
+import type { Store, Taken } from '../../../src/core/ports/store.ts';
 import type { Parts } from './store-tables.ts';
 
 type Leases = Pick<Store, 'takeLease' | 'seizeLease' | 'renewLease' | 'releaseLease'>;
@@ -6,10 +6,12 @@ type Renewal = Parameters<Store['renewLease']>[0];
 
 /** Leases on the database's own clock; a row, once made, stays, so that its fence only grows. */
 export function leases({ tables, now }: Parts): Leases {
-  const take = ({ authorizationId, owner, leaseMs }: Parameters<Store['takeLease']>[0]): Fence => {
-    const fence = (tables.leases.get(authorizationId)?.fence ?? 0) + 1;
-    tables.leases.set(authorizationId, { owner, fence, expiresAt: now() + leaseMs });
-    return { authorizationId, fence };
+  const take = ({ authorizationId, owner, leaseMs }: Parameters<Store['takeLease']>[0]): Taken => {
+    const before = tables.leases.get(authorizationId);
+    const fence = (before?.fence ?? 0) + 1;
+    const crashes = before === undefined || before.released ? 0 : before.crashes + 1;
+    tables.leases.set(authorizationId, { owner, fence, crashes, released: false, expiresAt: now() + leaseMs });
+    return { authorizationId, fence, crashes };
   };
   return {
     takeLease: async (wanted) => {
@@ -20,7 +22,9 @@ export function leases({ tables, now }: Parts): Leases {
     renewLease: async (lease) => renew({ tables, now, lease }),
     releaseLease: async ({ authorizationId, fence, owner }) => {
       const held = tables.leases.get(authorizationId);
-      if (held !== undefined && held.owner === owner && held.fence === fence) held.expiresAt = now();
+      if (held !== undefined && held.owner === owner && held.fence === fence) {
+        Object.assign(held, { expiresAt: now(), released: true, crashes: 0 });
+      }
     },
   };
 }

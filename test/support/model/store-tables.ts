@@ -21,7 +21,7 @@ type Row = {
   earlier: readonly string[];
   deleted: DeletedRows | null;
 };
-type Lease = { owner: string; fence: number; expiresAt: number };
+type Lease = { owner: string; fence: number; crashes: number; released: boolean; expiresAt: number };
 
 /** What a test may want to see at the very moment at which it becomes true. */
 export type Watch = {

@@ -1,5 +1,6 @@
 import { STATES, type State } from '../../../src/core/authorization.ts';
 import type { Instant } from '../../../src/core/clock.ts';
+import { phaseBucketOf } from '../../../src/core/phase.ts';
 import type { Store } from '../../../src/core/ports/store.ts';
 import { auditTrail } from './store-audit.ts';
 import { leases } from './store-leases.ts';
@@ -40,7 +41,10 @@ export function createStoreModel({
   return { store, tables: parts.tables };
 }
 
-type Authorizations = Pick<Store, 'insert' | 'get' | 'fingerprintsOf' | 'list' | 'countByState' | 'update'>;
+type Authorizations = Pick<
+  Store,
+  'insert' | 'get' | 'phaseLoads' | 'fingerprintsOf' | 'list' | 'countByState' | 'update'
+>;
 
 function authorizations(parts: Parts): Authorizations {
   const { tables } = parts;
@@ -54,6 +58,12 @@ function authorizations(parts: Parts): Authorizations {
       return 'inserted';
     },
     get: async (id) => tables.authorizations.get(id)?.authorization ?? null,
+    phaseLoads: async ({ network, buckets }) => {
+      const rows = [...tables.authorizations.values()].filter(({ authorization }) => authorization.network === network);
+      const countOf = (bucket: number) =>
+        rows.filter(({ authorization: { phase } }) => phaseBucketOf(phase) === bucket).length;
+      return new Map(buckets.map((bucket) => [bucket, countOf(bucket)]));
+    },
     fingerprintsOf: async (id) => {
       const row = tables.authorizations.get(id);
       return { current: row?.fingerprint ?? null, earlier: row?.earlier ?? [] };

@@ -138,7 +138,9 @@ function authorizationOf({ id, now }: { readonly id: string; readonly now: numbe
     nextWarningAt: null,
     trouble: null,
     periodMs: HOUR_MS,
+    phase: 0,
     nextRunAt: null,
+    nextPullAt: null,
     purgeDueAt: null,
     purgeReason: null,
     purgedAt: null,
@@ -170,7 +172,7 @@ async function pull({
   const fence = await store.seizeLease({ authorizationId: id, owner, leaseMs: LEASE_MS });
   const authorization = await store.get(id);
   if (authorization === null) throw new Error(`${id} is not there`);
-  const work = { context, held: { fence, signal }, authorization, source, key: await vault.open(id) };
+  const work = { context, held: { fence, signal, crashes: 0 }, authorization, source, key: await vault.open(id) };
   return pullRecords({ work, wantsFull, giveToken: async () => new Secret('access') });
 }
 

@@ -1,0 +1,31 @@
+import type { Instant } from './clock.ts';
+import { LIMITS } from './limits.ts';
+
+export type NextRun = {
+  readonly at: Instant;
+  /** The repeating job comes by itself at its slot; anything earlier needs a job of its own. */
+  readonly by: 'slot' | 'own_job';
+};
+
+/**
+ * When an authorization runs next: at the slot of its repeating job, or earlier where its records would be late by then (a period that was made longer moves
+ * its slots) or where its endpoint is expected to have changed (`nextPullAt`).
+ */
+export function nextRunOf({
+  slot,
+  nextPullAt,
+  freshAsOf,
+  lateAfterMs,
+  now,
+}: {
+  readonly slot: Instant;
+  readonly nextPullAt: Instant | null;
+  readonly freshAsOf: Instant | null;
+  readonly lateAfterMs: number;
+  readonly now: Instant;
+}): NextRun {
+  const lateAt = freshAsOf === null ? Number.POSITIVE_INFINITY : freshAsOf + lateAfterMs;
+  const inTime = lateAt - Math.min(LIMITS.pullLeadMs, lateAfterMs / 24);
+  const wanted = Math.max(now, Math.min(nextPullAt ?? Number.POSITIVE_INFINITY, inTime));
+  return wanted < slot ? { at: wanted, by: 'own_job' } : { at: slot, by: 'slot' };
+}
