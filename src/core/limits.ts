@@ -164,6 +164,60 @@ export const LIMITS = {
   runEarlyMaxMs: MINUTE_MS,
   /** How long before its records would be late an authorization runs at the latest, where its slots do not come in time. */
   pullLeadMs: HOUR_MS,
+  /** What pulls have told of an endpoint counts a third after so long: payers change their batches by the season, and a few weeks tell the hours apart. */
+  changesFadeMs: 14 * DAY_MS,
+  /** Two pulls further apart than this tell nothing about the hours between. */
+  observedMaxMs: 3 * DAY_MS,
+  /** Each hour of the day was watched for so many authorization-hours before an endpoint's cadence adapts: a week of one patient. */
+  learnedAfterHours: 6.5,
+  /** Records change every few days; only the rates' proportion to each other matters, so a guess does no harm. */
+  changeRatePriorPerHour: 1 / (4 * 24),
+  /** Changes seen before an endpoint's own rate outweighs its network's. */
+  changesOfPrior: 2,
+  /** Changes seen in an hour of the day before its rate outweighs the endpoint's mean. */
+  changesOfHourPrior: 0.5,
+  /** No adaptive range is finer than an hour, so no rate above this makes a difference. */
+  changeRateMaxPerHour: 1,
+  /** The pulls that follow one nightly batch are spread over this: 100,000 patients of one endpoint are 28 pulls a second. */
+  adaptiveSpreadMs: HOUR_MS,
+  /** Authorizations that the reconciler looks at in one go: some 5 ms of Redis, and one query. */
+  reconcilePageSize: 500,
+  /** Between two such looks where little is wrong: a million authorizations take three hours and 3 % of a core. */
+  reconcilePageEveryMs: SECOND_MS,
+  /** Between two passes: a small fleet is looked at this often. */
+  reconcilePassEveryMs: 10 * SECOND_MS,
+  /** A page of which so large a share was repaired makes the rest of the pass hurry. */
+  reconcileMuchDriftShare: 0.05,
+  /** Drift that is not much is looked at again after this before it is repaired: a flow may stand between its store and its queue. */
+  reconcileConfirmMs: SECOND_MS,
+  /** Repairs under way at once: BullMQ's scripts take one after the other, and this keeps them busy. */
+  reconcileHands: 64,
+  /** A job may wake this far from its time: BullMQ adds a delay to a clock that was read a moment before. */
+  reconcileToleranceMs: 2 * SECOND_MS,
+  /** A job that wakes within this is left to decide for itself. */
+  reconcileSoonMs: 2 * MINUTE_MS,
+  /** How soon the reconciler of a worker that died is another's; it is renewed with each page. */
+  dutyLeaseMs: 15 * SECOND_MS,
+  /** How often a worker asks for a duty that another has. */
+  dutyAskEveryMs: SECOND_MS,
+  /** How often the queue's mark is compared with the store's: a lost Redis is seen this soon. */
+  markLookEveryMs: SECOND_MS,
+  /** How often the mark is renewed: a Redis restored from a copy older than this is seen at once. */
+  markEveryMs: MINUTE_MS,
+  /** Who takes the duty over does not begin in a hurry when the last pass ended this recently, unless the marks differ. */
+  reconcileFreshMs: 10 * MINUTE_MS,
+  /** After downtime all that is overdue is planned within this; within an hour, and long before the next day's promise. */
+  catchUpWithinMs: HOUR_MS,
+  /** Between two runs of a catch-up, while that fits in: 50 a second over the fleet, which the store and most payers carry. */
+  catchUpSpacingMs: 20,
+  /** So many overdue runs need no plan: they just run. */
+  catchUpAbove: 100,
+  /** Rows that one statement plans anew: a second or two of the database. */
+  catchUpPageSize: 5_000,
+  /** Such pages in one catch-up: two million authorizations. */
+  catchUpPagesMax: 400,
+  /** How long a worker that starts waits for another that plans the backlog. */
+  catchUpWaitMs: 2 * MINUTE_MS,
   /** A period is a whole number of these. */
   periodGrainMs: MINUTE_MS,
   /** Taken off the lead, so that `expires_in: 86399.4` after 86400 does not re-phase a scheduler. */
@@ -201,8 +255,32 @@ export const LIMITS = {
   /** Rows on one page of the list API. */
   listPageMax: 500,
 
+  /** Runs that one endpoint gets at once over all workers: at half a second each, more than a million a day. */
+  gateConcurrency: 8,
+  /** A place at a gate whose run says nothing for this long is free again: its worker has died. It says so three times in that time. */
+  gateHolderMs: MINUTE_MS,
+  /** How long a run is taken to last where none has ended yet, at most, and how much each new one counts. */
+  gateServiceGuessMs: SECOND_MS,
+  gateServiceMaxMs: 10 * MINUTE_MS,
+  gateServiceWeight: 0.2,
+  /** Nobody who was turned away comes back sooner; wall time. */
+  gateRetryMinMs: 50,
+  /** A gate that nobody came to for so long after its last deadline is forgotten. */
+  gateForgetMs: HOUR_MS,
+  /** Failures in a row that open a breaker: a deployment of theirs fails two or three. */
+  breakerAfterFailures: 5,
+  /** How long a breaker is open at first; doubled with each probe in vain up to the next line. */
+  breakerFirstMs: 30 * SECOND_MS,
+  breakerMaxMs: 15 * MINUTE_MS,
+  /** While somebody probes, others come back after this: a page has as long until its first byte. */
+  probeTakesMs: MINUTE_MS,
+  /** The share of a worker's places that probes may take, one at least: with hundreds of hanging endpoints all the rest is for the healthy. */
+  probeShare: 0.05,
+
   /** After SIGTERM running jobs may finish this long (P30). */
   shutdownCapMs: 10 * SECOND_MS,
+  /** Each shard of the queues costs a process 4 blocking connections, and Redis takes 10,000 by default. */
+  queueShardsMax: 256,
   /** Jobs kept in the queue for the on-call engineer, by number and by age. */
   keepCompletedJobs: 1_000,
   keepCompletedAgeS: 3_600,

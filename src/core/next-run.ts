@@ -7,6 +7,17 @@ export type NextRun = {
   readonly by: 'slot' | 'own_job';
 };
 
+/** When records that are as of `freshAsOf` are pulled again at the latest, so that the pull ends before they are late. */
+export function leastLateBy({
+  freshAsOf,
+  lateAfterMs,
+}: {
+  readonly freshAsOf: Instant;
+  readonly lateAfterMs: number;
+}): Instant {
+  return freshAsOf + lateAfterMs - Math.min(LIMITS.pullLeadMs, lateAfterMs / 24);
+}
+
 /**
  * When an authorization runs next: at the slot of its repeating job, or earlier where its records would be late by then (a period that was made longer moves
  * its slots) or where its endpoint is expected to have changed (`nextPullAt`).
@@ -24,8 +35,7 @@ export function nextRunOf({
   readonly lateAfterMs: number;
   readonly now: Instant;
 }): NextRun {
-  const lateAt = freshAsOf === null ? Number.POSITIVE_INFINITY : freshAsOf + lateAfterMs;
-  const inTime = lateAt - Math.min(LIMITS.pullLeadMs, lateAfterMs / 24);
+  const inTime = freshAsOf === null ? Number.POSITIVE_INFINITY : leastLateBy({ freshAsOf, lateAfterMs });
   const wanted = Math.max(now, Math.min(nextPullAt ?? Number.POSITIVE_INFINITY, inTime));
   return wanted < slot ? { at: wanted, by: 'own_job' } : { at: slot, by: 'slot' };
 }
