@@ -51,6 +51,7 @@ export const ERRORS = {
   cancelled: entry('later', 'us', false, 503, 'The process is shutting down'),
   internal: entry('later', 'us', true, 500, 'Something went wrong on our side'),
 
+  gate_closed: entry('after_hint', 'upstream', false, 503, 'The endpoint has all that it may get of us just now'),
   upstream_unavailable: entry('later', 'upstream', false, 502, 'The source does not answer'),
   upstream_timeout: entry('later', 'upstream', false, 504, 'The source did not answer in time'),
   upstream_cut_short: entry('later', 'upstream', true, 502, 'The answer of the source is incomplete or damaged'),
