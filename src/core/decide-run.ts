@@ -7,23 +7,24 @@ export type RunDecision =
 
 /**
  * Whether a job that the queue has woken runs now. The store's plan decides: a Redis restored from yesterday, a job that stands twice, or a plan that has
- * moved since make jobs come early, and all of those wait for the plan. A plan further away than a period was made by a clock that is wrong, and is not believed.
+ * moved since make jobs come early, and all of those wait for the plan. A plan behind the next slot of the repeating job was made by a clock that is wrong,
+ * and is not believed: no authorization waits for longer than its period.
  */
 export function decideRun({
   nextRunAt,
-  periodMs,
+  slot,
   askedFor,
   now,
 }: {
   readonly nextRunAt: Instant | null;
-  readonly periodMs: number;
+  /** The next slot of the repeating job. */
+  readonly slot: Instant;
   readonly askedFor: boolean;
   readonly now: Instant;
 }): RunDecision {
   if (askedFor) return { kind: 'run', reason: 'asked_for' };
   if (nextRunAt === null) return { kind: 'run', reason: 'unplanned' };
-  const earlyMs = nextRunAt - now;
-  if (earlyMs <= LIMITS.runEarlyMaxMs) return { kind: 'run', reason: 'due' };
-  if (earlyMs > periodMs + LIMITS.clockSkewMaxMs) return { kind: 'run', reason: 'implausible_plan' };
+  if (nextRunAt - now <= LIMITS.runEarlyMaxMs) return { kind: 'run', reason: 'due' };
+  if (nextRunAt - slot > LIMITS.runEarlyMaxMs) return { kind: 'run', reason: 'implausible_plan' };
   return { kind: 'not_yet', reason: 'planned_later', until: nextRunAt };
 }

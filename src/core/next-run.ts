@@ -35,7 +35,9 @@ export function nextRunOf({
   readonly lateAfterMs: number;
   readonly now: Instant;
 }): NextRun {
-  const inTime = freshAsOf === null ? Number.POSITIVE_INFINITY : leastLateBy({ freshAsOf, lateAfterMs });
-  const wanted = Math.max(now, Math.min(nextPullAt ?? Number.POSITIVE_INFINITY, inTime));
-  return wanted < slot ? { at: wanted, by: 'own_job' } : { at: slot, by: 'slot' };
+  const inTime = freshAsOf === null ? slot : leastLateBy({ freshAsOf, lateAfterMs });
+  // What has passed is no plan: this run has just done what it could, and its retry has a wait of its own.
+  const ahead = [nextPullAt ?? slot, inTime].filter((at) => at > now + LIMITS.runEarlyMaxMs);
+  const at = Math.min(slot, ...ahead);
+  return at < slot ? { at, by: 'own_job' } : { at: slot, by: 'slot' };
 }

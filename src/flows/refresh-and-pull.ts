@@ -34,7 +34,7 @@ export function refreshAndPull({
     const { periodMs, phase, nextRunAt } = authorization;
     if (periodMs === null) return { kind: 'done', reason: 'not_repeating' };
     const neededUntil = context.queue.nextRunAt({ authorizationId, periodMs, phase });
-    const run = decideRun({ nextRunAt, periodMs, askedFor, now: context.clock.now() });
+    const run = decideRun({ nextRunAt, slot: neededUntil, askedFor, now: context.clock.now() });
     if (run.kind === 'not_yet')
       return waitForPlan({ context, until: run.until, slot: neededUntil, reason: run.reason });
     const access = await ensureAccessToken({ ...work, neededUntil, rejected: false });
