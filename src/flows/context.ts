@@ -1,6 +1,7 @@
 import type { CadenceTable } from '../core/cadence.ts';
 import type { Clock, Entropy } from '../core/ports/clock.ts';
 import type { Codec } from '../core/ports/codec.ts';
+import type { Gates } from '../core/ports/gates.ts';
 import type { WorkQueue } from '../core/ports/queue.ts';
 import type { Store } from '../core/ports/store.ts';
 import type { Log, Metrics } from '../core/ports/telemetry.ts';
@@ -13,6 +14,7 @@ export type Context = {
   readonly queue: WorkQueue;
   readonly vault: Vault;
   readonly sources: Sources;
+  readonly gates: Gates;
   readonly codec: Codec;
   readonly clock: Clock;
   readonly entropy: Entropy;

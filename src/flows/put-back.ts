@@ -104,7 +104,8 @@ export async function putBack({
     actor: WORKER_ACTOR,
   });
   if (written === 'superseded') return { kind: 'done', reason: 'superseded' };
-  log.warn('put_back', { authorizationId, code, durationMs: waitMs, count: failedRuns });
+  // Its turn has not come: nothing went wrong, and the gate itself tells of what did.
+  if (code !== 'gate_closed') log.warn('put_back', { authorizationId, code, durationMs: waitMs, count: failedRuns });
   if (leftToOther) return { kind: 'done', reason: code };
   return { kind: 'again', afterWallMs: Math.max(LIMITS.retryMinWallMs, clock.toWallMs(waitMs)), reason: code };
 }

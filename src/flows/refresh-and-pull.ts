@@ -11,6 +11,7 @@ import { pullRecords } from './pull.ts';
 import { noteTrouble } from './put-back.ts';
 import { ensureAccessToken } from './refresh.ts';
 import { takeUp } from './take-up.ts';
+import { throughGate } from './through-gate.ts';
 import { createTokenGiver } from './token-giver.ts';
 import type { Work } from './work.ts';
 
@@ -37,34 +38,49 @@ export function refreshAndPull({
     const run = decideRun({ nextRunAt, slot: neededUntil, askedFor, now: context.clock.now() });
     if (run.kind === 'not_yet')
       return waitForPlan({ context, until: run.until, slot: neededUntil, reason: run.reason });
-    const access = await ensureAccessToken({ ...work, neededUntil, rejected: false });
-    const given = access.kind === 'later' ? access.meanwhile : access.kind === 'token' ? access : null;
-    // A token endpoint that is away does not keep the records waiting while the token in hand still serves.
-    const failed = access.kind === 'token' ? null : access;
-    if (given === null)
-      return failed === null ? { kind: 'done', reason: 'superseded' } : notGiven({ work, access: failed });
-    const going = failed?.kind === 'later' ? await noteTrouble({ work, ...failed }) : work;
-    const decision = decidePull({
-      authorization,
-      cadence: cadenceOf(authorization, context.cadence),
-      askedFor,
-      nextRunAt: neededUntil,
-      now: context.clock.now(),
-    });
-    const finish = async (patch: PulledPatch): Promise<JobOutcome> => {
-      if (failed === null) return plan({ work, patch });
-      const outcome = await notGiven({ work: going, access: failed, patch });
-      return outcome.kind === 'again' ? { ...outcome, asDue: true } : outcome;
-    };
-    if (decision.kind === 'skip') {
-      const outcome = await finish({ failedRuns: 0, lastError: null });
-      return outcome.kind === 'done' ? { kind: 'done', reason: decision.reason } : outcome;
-    }
-    const startedAt = context.clock.now();
-    const giver = createTokenGiver({ work: going, first: given, neededUntil, refreshFails: failed !== null });
-    const report = await pullRecords({ work: going, giveToken: giver.give, wantsFull: askedFor });
-    return concludePull({ work: going, report, startedAt, lost: giver.lost(), finish });
+    return throughGate({ work, needs: 'pages', askedFor }, (inside) =>
+      refreshThenPull({ work: inside, neededUntil, askedFor }),
+    );
   });
+}
+
+async function refreshThenPull({
+  work,
+  neededUntil,
+  askedFor,
+}: {
+  readonly work: Work;
+  readonly neededUntil: Instant;
+  readonly askedFor: boolean;
+}): Promise<JobOutcome> {
+  const { context, authorization } = work;
+  const access = await ensureAccessToken({ ...work, neededUntil, rejected: false });
+  const given = access.kind === 'later' ? access.meanwhile : access.kind === 'token' ? access : null;
+  // A token endpoint that is away does not keep the records waiting while the token in hand still serves.
+  const failed = access.kind === 'token' ? null : access;
+  if (given === null)
+    return failed === null ? { kind: 'done', reason: 'superseded' } : notGiven({ work, access: failed });
+  const going = failed?.kind === 'later' ? await noteTrouble({ work, ...failed }) : work;
+  const decision = decidePull({
+    authorization,
+    cadence: cadenceOf(authorization, context.cadence),
+    askedFor,
+    nextRunAt: neededUntil,
+    now: context.clock.now(),
+  });
+  const finish = async (patch: PulledPatch): Promise<JobOutcome> => {
+    if (failed === null) return plan({ work, patch });
+    const outcome = await notGiven({ work: going, access: failed, patch });
+    return outcome.kind === 'again' ? { ...outcome, asDue: true } : outcome;
+  };
+  if (decision.kind === 'skip') {
+    const outcome = await finish({ failedRuns: 0, lastError: null });
+    return outcome.kind === 'done' ? { kind: 'done', reason: decision.reason } : outcome;
+  }
+  const startedAt = context.clock.now();
+  const giver = createTokenGiver({ work: going, first: given, neededUntil, refreshFails: failed !== null });
+  const report = await pullRecords({ work: going, giveToken: giver.give, wantsFull: askedFor });
+  return concludePull({ work: going, report, startedAt, lost: giver.lost(), finish });
 }
 
 /** A run that the queue woke early: the repeating job comes again by itself, and a plan before its next slot needs this job. */

@@ -54,6 +54,11 @@ export async function ensureAccessToken(
   if (decision.kind === 'dead') return decision;
   if (decision.kind === 'use') return use({ key, tokens });
   if (decision.kind === 'wait') return waiting({ work, tokens, until: decision.until });
+  const { noTokens } = work;
+  // What an earlier attempt has left open is offered again all the same: its grace window does not wait for a gate.
+  if (noTokens !== undefined && intent === null && context.clock.now() < noTokens.until) {
+    return waiting({ work, tokens, ...noTokens });
+  }
   return refresh({ work, tokens, earlier: intent });
 }
 
@@ -62,12 +67,13 @@ function waiting({
   work: { context, authorization, key, rejected },
   tokens,
   until,
+  trouble = authorization.trouble?.kind ?? 'outage',
 }: {
   readonly work: Work & { readonly rejected: boolean };
   readonly tokens: SealedTokens;
   readonly until: Instant;
+  readonly trouble?: TroubleKind;
 }): AccessOutcome {
-  const trouble = authorization.trouble?.kind ?? 'outage';
   const now = context.clock.now();
   const holds = !rejected && trouble !== 'unsure' && now < tokens.accessExpiresAt;
   return { kind: 'later', trouble, hintMs: until - now, meanwhile: holds ? use({ key, tokens }) : null };

@@ -4,6 +4,7 @@ import { LIMITS } from '../core/limits.ts';
 import type { JobOutcome } from '../core/ports/queue.ts';
 import type { DataKey } from '../core/ports/vault.ts';
 import type { Context } from './context.ts';
+import { gatedSource } from './gated-source.ts';
 import { type Held, withLease } from './lease.ts';
 import { putBack, putBackFor } from './put-back.ts';
 import { framesOf, type Work } from './work.ts';
@@ -72,7 +73,8 @@ async function prepare({
     throw new PerennialError('unknown_source');
   }
   const key = await openKey({ context, held, authorizationId });
-  const work = { context, held, authorization, source, key };
+  const gated = gatedSource({ context, source, endpointId: authorization.endpoint.id });
+  const work = { context, held, authorization, source: gated, key };
   // One run in a quarter of an hour is let through, to find out whether the credentials are mended.
   const everyMs = LIMITS.sourceProbeEveryMs;
   const mayTry = await context.store.mayTrySource({ source: source.name, at: context.clock.now(), everyMs });

@@ -1,4 +1,5 @@
-import type { Authorization } from '../core/authorization.ts';
+import type { Authorization, TroubleKind } from '../core/authorization.ts';
+import type { Instant } from '../core/clock.ts';
 import { PerennialError } from '../core/errors.ts';
 import type { Source } from '../core/ports/upstream.ts';
 import type { DataKey } from '../core/ports/vault.ts';
@@ -12,6 +13,8 @@ export type Work = {
   readonly authorization: Authorization;
   readonly source: Source;
   readonly key: DataKey;
+  /** Until when the endpoint's gate has no token asked for, and why; without it tokens may be asked for. */
+  readonly noTokens?: { readonly until: Instant; readonly trouble: TroubleKind };
 };
 
 /** A frame as V8 writes it, with its place in our code, a library or Node itself. */

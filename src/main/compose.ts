@@ -1,4 +1,5 @@
 import { resolve } from 'node:path';
+import { createGates } from '../adapters/gates/gates.ts';
 import { openQueueBackend, type QueueBackend, type QueuePlace } from '../adapters/queue/backend.ts';
 import { createWorkQueue, type OpenWorkQueue } from '../adapters/queue/work-queue.ts';
 import { openEmbeddedStore } from '../adapters/store/embedded.ts';
@@ -9,7 +10,7 @@ import { createCodec } from '../adapters/system/codec.ts';
 import { createEntropy } from '../adapters/system/entropy.ts';
 import { createLog } from '../adapters/telemetry/log.ts';
 import { createMetrics, type Telemetry } from '../adapters/telemetry/metrics.ts';
-import { type SourcesConfig, sourcesSchema, urlsOf } from '../adapters/upstream/source-config.ts';
+import { endpointLimitsOf, type SourcesConfig, sourcesSchema, urlsOf } from '../adapters/upstream/source-config.ts';
 import { createSources } from '../adapters/upstream/sources.ts';
 import { isLoopbackUrl } from '../adapters/upstream/urls.ts';
 import type { IntakeKeys } from '../adapters/vault/intake-keys.ts';
@@ -91,12 +92,23 @@ async function open({
   await queue.ready();
   const sources = createSources({ config: sourcesConfig, clock });
   onClose(sources.close);
+  const gates = createGates({
+    redis: backend.redis,
+    prefix: environment.QUEUE_PREFIX,
+    limitsOf: (source) => endpointLimitsOf(sourcesConfig[source] ?? {}),
+    probesMax: Math.max(1, Math.floor(environment.WORKER_CONCURRENCY * LIMITS.probeShare)),
+    clock,
+    entropy,
+    log,
+  });
+  onClose(gates.close);
   const stopping = new AbortController();
   const context: Context = {
     store,
     queue,
     vault,
     sources,
+    gates,
     codec: createCodec(),
     clock,
     entropy,
@@ -151,7 +163,10 @@ function placeOf({
   readonly environment: Environment;
   readonly dataDir: string;
 }): QueuePlace {
-  if (environment.REDIS_URL !== undefined) return { kind: 'redis', url: environment.REDIS_URL };
+  const { REDIS_URL: redisUrl, QUEUE_SHARDS: shards } = environment;
+  if (redisUrl !== undefined) return { kind: 'redis', url: redisUrl, shards };
+  // One database stays one, by however many names.
+  if (shards > 1) throw new PerennialError('config_invalid', { field: 'QUEUE_SHARDS above 1 needs REDIS_URL' });
   if (environment.DATABASE_URL !== undefined) return { kind: 'postgres', url: environment.DATABASE_URL };
   return { kind: 'embedded', dataDir };
 }
@@ -165,9 +180,7 @@ function gaugesOf({
 }): Parameters<Telemetry['setGauges']>[0] {
   const { store, clock, warnDays } = context;
   return async () => {
-    const counts = await Promise.all(
-      [...queue.queues].map(async ([name, one]) => [name, await one.getJobCounts()] as const),
-    );
+    const queueJobs = await countJobs(queue);
     const overdue = await store.duePurges({ now: clock.now(), limit: LIMITS.overdueCountMax });
     const oldest = await store.oldestFreshAsOf();
     const ending = await Promise.all(
@@ -179,12 +192,25 @@ function gaugesOf({
     const { lagSeconds, oldestUnpurgedSeconds, alert } = await purgesOf(context);
     return {
       authorizationsByState: await store.countByState(),
-      queueJobs: Object.fromEntries(counts),
+      queueJobs,
       sourceConditions: await store.sourceStates(),
+      gates: context.gates.states(),
       endingWithinDays: Object.fromEntries(ending),
       purgesOverdue: overdue.length,
       purgeLag: { lagSeconds, oldestUnpurgedSeconds: oldestUnpurgedSeconds ?? 0, alert },
       oldestRecordAgeSeconds: oldest === null ? 0 : Math.max(0, clock.now() - oldest) / UNITS.SECOND_MS,
     };
   };
+}
+
+/** The jobs of each queue by state, all its shards together. */
+async function countJobs({ queues }: OpenWorkQueue): Promise<Record<string, Record<string, number>>> {
+  const sums: Record<string, Record<string, number>> = {};
+  const counts = await Promise.all(queues.map(async ({ name, queue }) => ({ name, of: await queue.getJobCounts() })));
+  for (const { name, of } of counts) {
+    const sum = sums[name] ?? {};
+    sums[name] = sum;
+    for (const [state, count] of Object.entries(of)) sum[state] = (sum[state] ?? 0) + count;
+  }
+  return sums;
 }

@@ -34,7 +34,9 @@ export const noMetrics: Metrics = {
   refused: () => undefined,
   purge: () => {},
   job: () => {},
+  turnedAway: () => {},
   repaired: () => {},
+  drift: () => {},
 };
 
 export type Bench = {
@@ -92,15 +94,20 @@ export async function openJobsOf(bench: Bench, name: AuthorizationQueue, id: str
   return jobs.filter((job) => job.finishedOn === undefined);
 }
 
-export function queueNamed(bench: Bench, name: AuthorizationQueue): AnyQueue {
-  const queue = bench.queue.queues.get(name);
-  if (queue === undefined) throw new Error(`no queue ${name}`);
-  return queue;
+/** The queue of that name which holds the authorization's jobs. */
+export function queueNamed(bench: Bench, name: AuthorizationQueue, id: string): AnyQueue {
+  return bench.queue.queueOf(name, id);
+}
+
+export function intakeOf(bench: Bench): AnyQueue {
+  const intake = bench.queue.queues.find(({ name }) => name === 'intake');
+  if (intake === undefined) throw new Error('no intake');
+  return intake.queue;
 }
 
 /** Every job of one queue that names the authorization, in whatever state. */
 export async function jobsOf(bench: Bench, name: AuthorizationQueue, id: string) {
-  const jobs = await queueNamed(bench, name).getJobs([...ALL_STATES], 0, 10_000);
+  const jobs = await queueNamed(bench, name, id).getJobs([...ALL_STATES], 0, 10_000);
   return jobs.filter((job) => job?.data['authorizationId'] === id);
 }
 

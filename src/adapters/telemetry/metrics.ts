@@ -28,6 +28,8 @@ type GaugeSnapshot = {
   readonly oldestRecordAgeSeconds?: number;
   /** Standing authorizations that end within so many days, by those days. */
   readonly endingWithinDays?: Readonly<Record<string, number>>;
+  /** Endpoints by how their gates stand, as this process saw them last. */
+  readonly gates?: Readonly<Record<string, number>>;
   /** Sources in trouble, with what it is. */
   readonly sourceConditions?: readonly { readonly source: string; readonly condition: string }[];
 };
@@ -79,6 +81,7 @@ function makeMetrics(registry: Registry): Metrics {
   );
   const jobs = counter('jobs_total', 'Jobs by queue and outcome', ['queue', 'outcome']);
   const jobSeconds = seconds('job_seconds', 'Time of one job', BUCKETS_S.job);
+  const turnedAway = counter('gate_turned_away_total', 'Runs that the gate of their endpoint put back', ['reason']);
   const repairs = counter('repairs_total', 'What the reconciler found wrong and repaired', ['what']);
 
   return {
@@ -104,6 +107,7 @@ function makeMetrics(registry: Registry): Metrics {
       jobs.inc({ queue: label(queue), outcome: label(outcome) });
       jobSeconds.observe(durationMs / 1_000);
     },
+    turnedAway: ({ reason }) => turnedAway.inc({ reason: label(reason) }),
     repaired: ({ what }) => repairs.inc({ what: label(what) }),
   };
 }
@@ -121,6 +125,7 @@ function makeGauges(registry: Registry) {
     'source',
     'condition',
   ]);
+  const gates = gauge('gates', 'Endpoints by how their gates stand, as this process saw them last', ['condition']);
   const ending = gauge('authorizations_ending', 'Standing authorizations that end within so many days', [
     'within_days',
   ]);
@@ -141,6 +146,7 @@ function makeGauges(registry: Registry) {
     for (const { source, condition } of snapshot.sourceConditions ?? []) {
       conditions.set({ source: label(source), condition: label(condition) }, 1);
     }
+    for (const [condition, count] of Object.entries(snapshot.gates ?? {})) gates.set({ condition }, count);
     ending.reset();
     for (const [days, count] of Object.entries(snapshot.endingWithinDays ?? {})) {
       ending.set({ within_days: label(days) }, count);

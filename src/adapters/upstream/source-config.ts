@@ -1,8 +1,14 @@
 import { z } from 'zod';
+import type { EndpointLimits } from '../../core/gate.ts';
 import { LIMITS, UNITS } from '../../core/limits.ts';
 import { clientAuthSchema } from './client-auth-config.ts';
 import { FLEXPA_TYPES, US_CORE_TYPES } from './fhir-types.ts';
 import { isLoopbackUrl, urlSchema } from './urls.ts';
+
+/** A minute's requests beyond which a limit says nothing. */
+const RATE_MAX = 1_000_000;
+/** Runs at one endpoint at once; each is a place of some worker. */
+const CONCURRENCY_MAX = 10_000;
 
 const typesSchema = z.array(z.string().regex(/^[A-Z][A-Za-z]{1,63}$/, 'must be a FHIR type')).min(1);
 const querySchema = z.string().max(1_000);
@@ -13,10 +19,24 @@ const daysSchema = z
   .max(LIMITS.tokenLifetimeMaxMs / UNITS.DAY_MS);
 /** Whether the source stands in the operator's own network. Only then are private addresses reached for it. */
 const internalSchema = z.boolean().default(false);
+/** A signature is worth no more than its secret. */
+const webhookSecretSchema = z.string().min(16).max(512);
 /** What becomes of the data of an authorization that has died and whose patient does not come back. */
 const retentionSchema = z
   .union([z.literal('keep'), z.strictObject({ purgeAfterDays: daysSchema })], 'must be keep or {purgeAfterDays}')
   .default('keep');
+
+const perMinuteSchema = z.number().positive().max(RATE_MAX);
+/** What the source or its terms of use allow us over all workers. */
+const limitsSchema = z.strictObject({
+  perEndpoint: z
+    .strictObject({
+      requestsPerMinute: perMinuteSchema.optional(),
+      concurrency: z.number().int().min(1).max(CONCURRENCY_MAX).optional(),
+    })
+    .optional(),
+  perSource: z.strictObject({ requestsPerMinute: perMinuteSchema.optional() }).optional(),
+});
 
 /**
  * A registration at Flexpa. Everything that public sources do not tell about Flexpa's API is a setting here and no guess in code:
@@ -49,7 +69,12 @@ const flexpaSourceSchema = z.strictObject({
     .default('Patient/$PATIENT_ID/$expunge'),
   expungeMethod: z.enum(['POST', 'DELETE']).default('POST'),
   internal: internalSchema,
+  limits: limitsSchema.optional(),
   assumedRefreshDays: daysSchema.optional(),
+  /** What webhooks are signed with; two while one takes the other's place. Without it none is taken. */
+  webhookSecret: z
+    .union([webhookSecretSchema.transform((one) => [one]), z.array(webhookSecretSchema).max(8)])
+    .default([]),
 });
 
 /**
@@ -73,6 +98,7 @@ const smartSourceSchema = z.strictObject({
   revokeOnPurge: z.boolean().default(true),
   retention: retentionSchema,
   internal: internalSchema,
+  limits: limitsSchema.optional(),
   assumedRefreshDays: daysSchema.optional(),
 });
 
@@ -105,4 +131,13 @@ export function assumedRefreshLifetimeMs(source: SourcesConfig[string]): number 
 /** After which time the data of a dead authorization is purged; null keeps it. */
 export function purgeDeadAfterMs({ retention }: SourcesConfig[string]): number | null {
   return retention === 'keep' ? null : retention.purgeAfterDays * UNITS.DAY_MS;
+}
+
+/** What we take of each endpoint of a source, and of the source as a whole. */
+export function endpointLimitsOf({ limits }: Pick<SourcesConfig[string], 'limits'>): EndpointLimits {
+  return {
+    concurrency: limits?.perEndpoint?.concurrency ?? LIMITS.gateConcurrency,
+    requestsPerMinute: limits?.perEndpoint?.requestsPerMinute ?? null,
+    sourceRequestsPerMinute: limits?.perSource?.requestsPerMinute ?? null,
+  };
 }

@@ -44,5 +44,9 @@ export type Metrics = {
   readonly refused: (labels: { readonly reason: string; readonly count: number }) => void;
   readonly purge: (labels: { readonly reason: string; readonly lagMs: number }) => void;
   readonly job: (labels: { readonly queue: string; readonly outcome: string; readonly durationMs: number }) => void;
+  /** A run that a gate has turned away. */
+  readonly turnedAway: (labels: { readonly reason: string }) => void;
   readonly repaired: (labels: { readonly what: string }) => void;
+  /** What the reconciler found different in the queue and repaired: how it differed, and why it was repaired. */
+  readonly drift: (labels: { readonly what: string; readonly reason: string }) => void;
 };

@@ -3,6 +3,7 @@ import type { Store } from '../../../src/core/ports/store.ts';
 import type { Log, Metrics } from '../../../src/core/ports/telemetry.ts';
 import type { Source } from '../../../src/core/ports/upstream.ts';
 import type { Context } from '../../../src/flows/context.ts';
+import { OPEN_GATES } from '../open-gates.ts';
 import { farSource, SOURCE_NAME } from './far-source.ts';
 import { type Far, farStore } from './far-store.ts';
 import type { Post } from './history.ts';
@@ -25,7 +26,9 @@ export const NO_METRICS: Metrics = {
   refused: () => undefined,
   purge: () => {},
   job: () => {},
+  turnedAway: () => {},
   repaired: () => {},
+  drift: () => {},
 };
 
 /** What stands between the flows and a deliberately broken worker: its ports, as it would have them. */
@@ -76,6 +79,7 @@ export function createWorker({
       names: () => [SOURCE_NAME],
       close: async () => {},
     },
+    gates: OPEN_GATES,
     codec: PLAIN_CODEC,
     clock: process.clock,
     entropy: { random, id: createIds(process.name) },

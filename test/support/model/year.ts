@@ -8,6 +8,7 @@ import type { TokenReply } from '../../../src/core/token-outcome.ts';
 import type { Context } from '../../../src/flows/context.ts';
 import { refreshAndPull } from '../../../src/flows/refresh-and-pull.ts';
 import { sealTokens } from '../../../src/flows/token-vault.ts';
+import { OPEN_GATES } from '../open-gates.ts';
 import type { WholePage } from '../whole-page.ts';
 import { authorizationOf, openPair } from './accept.ts';
 import {
@@ -119,6 +120,7 @@ function contextOf({
     queue: queuePort({ model: createQueueModel(), clock }),
     vault: createVaultModel(),
     sources: { get: () => source, names: () => [SOURCE_NAME], close: async () => {} },
+    gates: OPEN_GATES,
     codec: PLAIN_CODEC,
     entropy: { random, id: createIds('id') },
     log: SILENT_LOG,

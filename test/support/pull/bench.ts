@@ -10,6 +10,7 @@ import { readChanges, readRecords } from '../../../src/flows/read-records.ts';
 import { sealTokens } from '../../../src/flows/token-vault.ts';
 import { createQueueModel, queuePort } from '../model/queue.ts';
 import { NO_METRICS, SILENT_LOG } from '../model/worker.ts';
+import { OPEN_GATES } from '../open-gates.ts';
 
 const SOURCE = 'loopback';
 const OWNER = 'bench';
@@ -61,6 +62,7 @@ export function openBench({
     ...ports,
     queue: queuePort({ model: createQueueModel(), clock: ports.clock }),
     sources: { ...sources, get: (name) => (name === SOURCE ? source : undefined) },
+    gates: OPEN_GATES,
     entropy: createEntropy({ wallNow: ports.clock.wallNow }),
     log: SILENT_LOG,
     metrics: NO_METRICS,
@@ -141,6 +143,8 @@ function authorizationOf({ id, now }: { readonly id: string; readonly now: numbe
     phase: 0,
     nextRunAt: null,
     nextPullAt: null,
+    toldAt: null,
+    upstreamRef: null,
     purgeDueAt: null,
     purgeReason: null,
     purgedAt: null,
