@@ -101,6 +101,7 @@ function postgresOnly({ createDatabase }: TestPostgres): void {
         { name: '0002_token_safety' },
         { name: '0003_pulls' },
         { name: '0004_erasure' },
+        { name: '0005_fleet' },
       ]);
       await Promise.all(stores.map((store) => store.close()));
     });
@@ -120,6 +121,28 @@ function postgresOnly({ createDatabase }: TestPostgres): void {
       });
       expect(await write.waiting).toBe('superseded');
       expect((await store.get(id))?.failedRuns).not.toBe(55);
+      await Promise.all([store.close(), other.destroy()]);
+    });
+
+    test('a taker who waits for the former holder sees what that one committed', async () => {
+      const { databaseUrl, sql: run, drop } = await createDatabase();
+      onTestFinished(drop);
+      const store = await openPostgresStore({ databaseUrl, poolSize: 2, now, notary });
+      const other = openPool({ databaseUrl, poolSize: 1, statementTimeoutMs: 10_000 });
+      const id = await inserted(store);
+      await taken(store, id);
+      const { waiting, joined } = await other.transaction().execute(async (tx) => {
+        await sql`update perennial.leases set expires_at = clock_timestamp() - interval '1 hour'`.execute(tx);
+        await sql`update perennial.tokens set version = 2`.execute(tx);
+        const taking = store.takeLease({ authorizationId: id, owner: 'next', leaseMs: 60_000 });
+        // Control: what would be read if the tokens were joined to the row that is waited for.
+        const controlled = run(`with held as (select 1 from perennial.leases for update)
+          select version from perennial.tokens, held`);
+        await untilSomeoneWaits(run, 2);
+        return { waiting: taking, joined: controlled };
+      });
+      expect((await waiting)?.standing?.tokens?.version).toBe(2);
+      expect(await joined).toStrictEqual([{ version: '1' }]);
       await Promise.all([store.close(), other.destroy()]);
     });
 
@@ -165,12 +188,12 @@ function postgresOnly({ createDatabase }: TestPostgres): void {
   });
 }
 
-async function untilSomeoneWaits(run: Sql): Promise<void> {
+async function untilSomeoneWaits(run: Sql, count = 1): Promise<void> {
   for (let polls = 0; polls < POLLS_MAX; polls += 1) {
     const waiting = await run(
       "select 1 from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'",
     );
-    if (waiting.length > 0) return;
+    if (waiting.length >= count) return;
   }
   throw new Error('nobody waits for the lock');
 }

@@ -3,7 +3,8 @@ import { PerennialError } from '../../core/errors.ts';
 import type { Store, Taken } from '../../core/ports/store.ts';
 import { toNumber } from './columns.ts';
 import type { Parts } from './fenced.ts';
-import type { Db } from './tables.ts';
+import { type StandingRow, STANDING, toStanding } from './standing-row.ts';
+import type { Big, Db } from './tables.ts';
 
 type Wanted = Parameters<Store['takeLease']>[0];
 
@@ -52,17 +53,12 @@ async function take({
   readonly wanted: Wanted;
   readonly fromAnybody: boolean;
 }): Promise<Taken | null> {
-  // The end is computed again in the update: the first one was, before a wait for the row.
-  const { rows } = await sql<{ readonly fence: string | number | bigint; readonly crashes: number }>`
-    insert into perennial.leases as held (authorization_id, owner, fence, expires_at, released)
-    values (${authorizationId}, ${owner}, 1, ${endOf(leaseMs)}, false)
-    on conflict (authorization_id) do update
-      set owner = excluded.owner, fence = held.fence + 1, expires_at = ${endOf(leaseMs)}, released = false,
-        crashes = case when held.released then 0 else held.crashes + 1 end
-      where ${fromAnybody}::boolean or held.expires_at <= clock_timestamp()
-    returning fence, crashes`.execute(db);
+  const { rows } = await sql<StandingRow & { readonly taken_fence: Big | null; readonly taken_crashes: number }>`
+    select taken_fence, taken_crashes, ${STANDING}
+    from perennial.take_lease(${authorizationId}, ${owner}, ${leaseMs}, ${fromAnybody}) as taken`.execute(db);
   const [row] = rows;
-  return row === undefined ? null : { authorizationId, fence: toNumber(row.fence), crashes: row.crashes };
+  if (row === undefined || row.taken_fence === null) return null;
+  return { authorizationId, fence: toNumber(row.taken_fence), crashes: row.taken_crashes, standing: toStanding(row) };
 }
 
 function endOf(leaseMs: number) {

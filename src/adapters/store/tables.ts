@@ -1,7 +1,7 @@
 import type { ColumnType, Generated, Kysely } from 'kysely';
 
 /** `bigint` comes as text from pg and as number or bigint from PGlite. */
-type Big = string | number | bigint;
+export type Big = string | number | bigint;
 type BigColumn = ColumnType<Big, number, number>;
 /** Written as JSON text, read as whatever the driver parsed. */
 type JsonColumn = ColumnType<unknown, string, string>;
@@ -34,6 +34,8 @@ export type AuthorizationsTable = {
   readonly phase: number | null;
   readonly next_run_at: number | null;
   readonly next_pull_at: number | null;
+  readonly told_at: number | null;
+  readonly upstream_ref: string | null;
   readonly purge_due_at: number | null;
   readonly purge_reason: string | null;
   readonly purged_at: number | null;
@@ -95,6 +97,7 @@ export type Tables = {
     /** The database's own clock; never read here, only compared there. */
     readonly expires_at: Date;
   };
+  readonly duties: { readonly name: string; readonly owner: string; readonly expires_at: Date };
   readonly packs: { readonly authorization_id: string; readonly id: string; readonly sealed: Bytes };
   readonly manifests: { readonly authorization_id: string; readonly key: string; readonly sealed: Bytes };
   readonly changes: {
@@ -120,6 +123,15 @@ export type Tables = {
     readonly upstream: string;
     readonly findings: JsonColumn;
   } & LinkColumns;
+  readonly endpoint_profiles: {
+    readonly network: string;
+    readonly source: string;
+    readonly endpoint_id: string;
+    readonly changes: number[];
+    readonly watched_hours: number[];
+    readonly updated_at: number;
+  };
+  readonly hooks_seen: { readonly source: string; readonly event_id: string; readonly seen_at: Generated<Date> };
   readonly source_states: {
     readonly source: string;
     readonly condition: string;

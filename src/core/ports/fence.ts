@@ -1,7 +1,24 @@
+import type { Authorization } from '../authorization.ts';
+import type { Intent, SealedTokens } from './store.ts';
+
 /** Proof of holding an authorization: every write names it and loses once the fence has moved on. */
 export type Fence = { readonly authorizationId: string; readonly fence: number };
 
-/** A lease just taken. `crashes` counts the holders in a row before this one that never gave it back: their process died, or stood still for longer than a lease. */
-export type Taken = Fence & { readonly crashes: number };
+/** What stands behind a lease at the moment of its taking, all of it of one holder's time: whoever wrote last had the lease before. */
+export type Standing = {
+  readonly authorization: Authorization;
+  readonly tokens: SealedTokens | null;
+  readonly intent: Intent | null;
+  /** Its source is known to refuse our client. */
+  readonly sourceSuspended: boolean;
+};
+
+/** A lease just taken. */
+export type Taken = Fence & {
+  /** How many holders in a row before this one never gave it back: their process died, or stood still for longer than a lease. */
+  readonly crashes: number;
+  /** Null where there is no such authorization. */
+  readonly standing: Standing | null;
+};
 
 export type CommitResult = 'committed' | 'superseded';

@@ -5,10 +5,11 @@ import type { NetworkName } from '../networks.ts';
 import type { AuditStore, Receipt } from './audit.ts';
 import type { FeedStore } from './feed.ts';
 import type { CommitResult, Fence, Taken } from './fence.ts';
+import type { FleetStore } from './fleet.ts';
 import type { Swept } from './queue.ts';
 
 export type { AuditEntry, Receipt } from './audit.ts';
-export type { CommitResult, Fence, Taken } from './fence.ts';
+export type { CommitResult, Fence, Standing, Taken } from './fence.ts';
 
 export type SealedTokens = TokenFacts & {
   /** When an attempt of ours was last sent without an answer that may yet kill this pair; null where there is no such doubt. */
@@ -58,6 +59,8 @@ export type AuthorizationPatch = Partial<
     | 'phase'
     | 'nextRunAt'
     | 'nextPullAt'
+    | 'toldAt'
+    | 'upstreamRef'
     | 'purgeDueAt'
     | 'purgeReason'
     | 'purgedAt'
@@ -134,7 +137,7 @@ export type Store = {
     value: Fence & { readonly patch: AuthorizationPatch; readonly actor: string },
   ) => Promise<CommitResult>;
 
-  /** Takes the lease if nobody holds a live one; the fence grows with every taking. Wall milliseconds. */
+  /** Takes the lease if nobody holds a live one, and reads what stands behind it; the fence grows with every taking. Wall milliseconds. */
   readonly takeLease: (lease: {
     readonly authorizationId: string;
     readonly owner: string;
@@ -232,7 +235,8 @@ export type Store = {
     value: Fence & { readonly receipt: Omit<Receipt, 'keyFingerprint'>; readonly actor: string },
   ) => Promise<CommitResult>;
 } & AuditStore &
-  FeedStore;
+  FeedStore &
+  FleetStore;
 
 /** The state and reason an authorization moves to, for patches that say both. */
 export function moveTo(state: State, stateReason: StateReason): Pick<AuthorizationPatch, 'state' | 'stateReason'> {

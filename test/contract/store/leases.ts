@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { Store } from '../../../src/core/ports/store.ts';
-import { expireLease, inserted, LONG_LEASE_MS, newId, taken, type Use } from './samples.ts';
+import { expireLease, inserted, intentOf, LONG_LEASE_MS, NOW, newId, taken, type Use } from './samples.ts';
 
 const TINY_LEASE_MS = 30;
 const POLL_EVERY_MS = 5;
@@ -15,7 +15,7 @@ export function leasesContract(use: Use): void {
         store.takeLease({ authorizationId, owner: `owner-${index % 2}`, leaseMs: LONG_LEASE_MS }),
       );
       const fences = await Promise.all(takers);
-      expect(fences.filter((fence) => fence !== null)).toStrictEqual([{ authorizationId, fence: 1, crashes: 0 }]);
+      expect(fences.filter((fence) => fence !== null)).toStrictEqual([{ authorizationId, fence: 1, crashes: 0, standing: null }]);
     });
 
     test('of 50 concurrent takers of an expired lease one gets it, with a higher fence', async () => {
@@ -27,7 +27,7 @@ export function leasesContract(use: Use): void {
         store.takeLease({ authorizationId, owner: 'next', leaseMs: LONG_LEASE_MS }),
       );
       const fences = (await Promise.all(takers)).filter((fence) => fence !== null);
-      expect(fences).toStrictEqual([{ authorizationId, fence: 2 }]);
+      expect(fences).toStrictEqual([{ authorizationId, fence: 2, crashes: 1, standing: null }]);
     });
 
     test('a lease ends by itself, on the clock of the store', async () => {
@@ -81,6 +81,24 @@ export function leasesContract(use: Use): void {
       expect(await store.renewLease(renewal)).toBe(true);
       expect(await store.takeLease({ authorizationId, owner: 'next', leaseMs: LONG_LEASE_MS })).toBeNull();
       expect(await store.renewLease({ ...renewal, authorizationId: newId() })).toBe(false);
+    });
+
+    test('a taking shows what stands behind the lease: the authorization, its tokens, its intent, its source', async () => {
+      const { store } = use();
+      const source = newId();
+      const id = await inserted(store, { source });
+      const bare = await store.takeLease({ authorizationId: id, owner: 'first', leaseMs: LONG_LEASE_MS });
+      expect(bare?.standing).toStrictEqual({
+        authorization: await store.get(id),
+        tokens: await store.tokens(id),
+        intent: null,
+        sourceSuspended: false,
+      });
+      const intent = intentOf(id);
+      await store.openIntent({ authorizationId: id, fence: 1, intent, lease: { owner: 'first', leaseMs: 1 } });
+      await store.noteSource({ source, condition: 'suspended', at: NOW });
+      const seized = await store.seizeLease({ authorizationId: id, owner: 'next', leaseMs: LONG_LEASE_MS });
+      expect(seized.standing).toMatchObject({ intent, sourceSuspended: true });
     });
 
     test('the holder of an expired lease that nobody took again may still commit', async () => {

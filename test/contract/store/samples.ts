@@ -51,6 +51,8 @@ export function authorizationOf(id: string, differences: Partial<Authorization> 
     phase: 0.625,
     nextRunAt: NOW + 3,
     nextPullAt: NOW + 3.5,
+    toldAt: NOW + 3.75,
+    upstreamRef: `ref-${id}`,
     purgeDueAt: NOW + 4,
     purgeReason: 'one_time_expired',
     purgedAt: null,
@@ -127,9 +129,9 @@ export async function inserted(store: Store, differences: Partial<Authorization>
 }
 
 export async function taken(store: Store, authorizationId: string): Promise<Fence> {
-  const fence = await store.takeLease({ authorizationId, owner: ACTOR, leaseMs: LONG_LEASE_MS });
-  if (fence === null) throw new Error('the lease is taken');
-  return fence;
+  const lease = await store.takeLease({ authorizationId, owner: ACTOR, leaseMs: LONG_LEASE_MS });
+  if (lease === null) throw new Error('the lease is taken');
+  return { authorizationId, fence: lease.fence };
 }
 
 /** What a pull commits, in which nothing is but what differs. */

@@ -11,7 +11,7 @@ export function leases({ tables, now }: Parts): Leases {
     const fence = (before?.fence ?? 0) + 1;
     const crashes = before === undefined || before.released ? 0 : before.crashes + 1;
     tables.leases.set(authorizationId, { owner, fence, crashes, released: false, expiresAt: now() + leaseMs });
-    return { authorizationId, fence, crashes };
+    return { authorizationId, fence, crashes, standing: standingOf({ tables, authorizationId }) };
   };
   return {
     takeLease: async (wanted) => {
@@ -26,6 +26,20 @@ export function leases({ tables, now }: Parts): Leases {
         Object.assign(held, { expiresAt: now(), released: true, crashes: 0 });
       }
     },
+  };
+}
+
+function standingOf({
+  tables,
+  authorizationId,
+}: Pick<Parts, 'tables'> & { readonly authorizationId: string }): Taken['standing'] {
+  const authorization = tables.authorizations.get(authorizationId)?.authorization;
+  if (authorization === undefined) return null;
+  return {
+    authorization,
+    tokens: tables.tokens.get(authorizationId) ?? null,
+    intent: tables.intents.get(authorizationId) ?? null,
+    sourceSuspended: tables.sources.get(authorization.source)?.condition === 'suspended',
   };
 }
 
