@@ -195,8 +195,11 @@ async function conclude({
       // A source in trouble is left alone for a while, whatever the queue says.
       const until = tables.authorizations.get(id)?.authorization.trouble?.until ?? 0;
       const waitMs = seen.outcome === null ? 0 : waitOf(seen.outcome);
-      if (waitMs === null && until < timeline.now()) break;
-      await timeline.runUntil(Math.max(until + 1, timeline.now() + (waitMs ?? 0)));
+      // A worker whose clock is ahead may have planned the next run further away than it is.
+      const early = seen.outcome?.kind === 'done' && seen.outcome.reason === 'planned_later';
+      const planned = early ? (tables.authorizations.get(id)?.authorization.nextRunAt ?? 0) : 0;
+      if (waitMs === null && !early && until < timeline.now()) break;
+      await timeline.runUntil(Math.max(until + 1, planned + 1, timeline.now() + (waitMs ?? 0)));
     }
     const authorization = tables.authorizations.get(id)?.authorization;
     if (authorization === undefined) throw new Error('the authorization is gone');
