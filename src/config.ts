@@ -1,11 +1,13 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { z } from 'zod';
+import { parseRedisUrl, REDIS_URL_FORMS } from './contract/redis-address.ts';
 import { faultOf } from './contract/wire.ts';
 import type { CadenceOverride } from './core/authorization.ts';
 import type { CadenceTable } from './core/cadence.ts';
 import { PerennialError } from './core/errors.ts';
 import { LIMITS, UNITS } from './core/limits.ts';
 import { NETWORKS } from './core/networks.ts';
+import { QUEUE_SHARDS_MAX } from './core/shard.ts';
 
 /** The scopes that an API key may have. */
 export const SCOPES = ['enqueue', 'read', 'pull', 'purge', 'records', 'token', 'audit', 'operate'] as const;
@@ -35,7 +37,11 @@ export const environmentSchema = z.object({
       'Where the data keys lie as files, apart from all copies of the data; unset: DATA_DIR with -keys behind it',
     ),
   DATABASE_URL: url(['postgres:', 'postgresql:']).optional().describe('PostgreSQL; unset: embedded under DATA_DIR'),
-  REDIS_URL: url(['redis:', 'rediss:']).optional().describe('Redis for BullMQ; unset: BullMQ lies on the database'),
+  REDIS_URL: z
+    .string()
+    .refine((text) => parseRedisUrl(text) !== null, { error: `must be ${REDIS_URL_FORMS}` })
+    .optional()
+    .describe('Redis for BullMQ: one server, Sentinels or a Cluster; unset: BullMQ lies on the database'),
   KEY_DATABASE_URL: url(['postgres:', 'postgresql:'])
     .optional()
     .describe('A database apart for the data keys; unset: files in KEYS_DIR'),
@@ -44,6 +50,9 @@ export const environmentSchema = z.object({
     .regex(/^[a-z0-9-]{1,32}$/, 'must be lower-case letters, digits and dashes')
     .default('perennial')
     .describe('Prefix of all queue keys'),
+  QUEUE_SHARDS: count(QUEUE_SHARDS_MAX)
+    .default(1)
+    .describe('Over so many shards in Redis the queues are spread; the same for all processes'),
   SOURCES_FILE: z.string().optional().describe('JSON file of the upstream registrations'),
   SOURCES: z.string().optional().describe('The same as JSON, instead of a file'),
   CADENCE_FILE: z.string().optional().describe('JSON file that overrides the cadence per network and per endpoint'),
@@ -171,11 +180,13 @@ const overrideSchema = z
   .strictObject({
     pullEveryHours: hours(LIMITS.periodMaxMs).optional(),
     lateAfterHours: hours(12 * LIMITS.periodMaxMs).optional(),
+    adaptive: z.boolean().optional(),
   })
   .transform(
-    ({ pullEveryHours, lateAfterHours }): CadenceOverride => ({
+    ({ pullEveryHours, lateAfterHours, adaptive }): CadenceOverride => ({
       ...(pullEveryHours === undefined ? {} : { pullEveryMs: pullEveryHours * UNITS.HOUR_MS }),
       ...(lateAfterHours === undefined ? {} : { lateAfterMs: lateAfterHours * UNITS.HOUR_MS }),
+      ...(adaptive === undefined ? {} : { adaptive }),
     }),
   );
 

@@ -10,3 +10,31 @@ export function jobsOfKey({ prefix, authorizationId }: { readonly prefix: string
 export function handedCounterKey(prefix: string): string {
   return `${prefix}:handed`;
 }
+
+/** The prefix of the intake queue. In a cluster it is a hash tag, since BullMQ's scripts need all keys of a queue in one slot. */
+export function intakePrefixOf({ prefix, cluster }: { readonly prefix: string; readonly cluster: boolean }): string {
+  return cluster ? `{${prefix}}` : prefix;
+}
+
+/**
+ * The prefix of one shard, a hash tag: `{perennial:2-of-4}`. It names the number of shards, so that no two layouts share a key and one that is given up can be
+ * emptied whole. A single shard on one Redis needs no tag, and lies where it lay before there were shards.
+ */
+export function shardPrefixOf({
+  prefix,
+  index,
+  shards,
+  cluster,
+}: {
+  readonly prefix: string;
+  readonly index: number;
+  readonly shards: number;
+  readonly cluster: boolean;
+}): string {
+  return shards === 1 && !cluster ? prefix : `{${prefix}:${index}-of-${shards}}`;
+}
+
+/** What tells a shard from the others in a name for people, such as `2-of-4`; null for a prefix without shards. */
+export function shardLabelIn(prefix: string): string | null {
+  return /^\{.*:(\d+-of-\d+)\}$/.exec(prefix)?.[1] ?? null;
+}

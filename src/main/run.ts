@@ -112,7 +112,7 @@ async function listen({
 }: Parts & { readonly port: number; readonly api: boolean; readonly desk?: TokenDesk }): Promise<WebServer> {
   const { clock, log, store, vault } = context;
   const dashboard = {
-    queues: [...queue.queues.values()],
+    queues: queue.queues.map(({ queue: one }) => one),
     auth: dashboardAuthOf(environment),
     writable: environment.DASHBOARD_WRITABLE,
     workersKnown: backend.kind !== 'embedded',

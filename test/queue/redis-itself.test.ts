@@ -237,7 +237,7 @@ describe.runIf(redis.answers)('on Redis', () => {
     const client = new Redis(redis.url);
     expect(await client.hget(`${prefix}:purge:meta`, 'opts.maxLenEvents')).toBe('1000');
     client.disconnect();
-    expect(queueNamed(bench, 'purge').name).toBe('purge');
+    expect(queueNamed(bench, 'purge', 'any').name).toBe('purge');
     await queue.ping();
   });
 });

@@ -31,14 +31,28 @@ export function randomPrefix(): string {
   return `perennial-test-${randomBytes(6).toString('hex')}`;
 }
 
-/** Deletes the keys under one test's own prefix and nothing else. */
+/** Deletes the keys under one test's own prefix, in whatever shard, and nothing else. */
 export async function dropPrefix(url: string, prefix: string): Promise<void> {
   const redis = new Redis(url);
   try {
-    for await (const keys of redis.scanStream({ match: `${prefix}:*`, count: 500 })) {
-      if (Array.isArray(keys) && keys.length > 0) await redis.del(keys);
-    }
+    for await (const keys of keysUnder({ redis, prefix })) await redis.del(keys);
   } finally {
     redis.disconnect();
+  }
+}
+
+/** The keys of one server under a prefix, page by page: as it is, and as the hash tag of a shard or of the intake queue. */
+export async function* keysUnder({
+  redis,
+  prefix,
+}: {
+  readonly redis: Redis;
+  readonly prefix: string;
+}): AsyncGenerator<string[]> {
+  const starts = [`${prefix}:`, `{${prefix}:`, `{${prefix}}`];
+  for await (const page of redis.scanStream({ match: `*${prefix}*`, count: 500 })) {
+    const keys = Array.isArray(page) ? page.map(String) : [];
+    const own = keys.filter((key) => starts.some((start) => key.startsWith(start)));
+    if (own.length > 0) yield own;
   }
 }

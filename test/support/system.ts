@@ -154,7 +154,9 @@ async function tracesOf({
 }): Promise<readonly QueuedJob[]> {
   const found: QueuedJob[] = [];
   for (const queue of QUEUES) {
-    const jobs = (await queues.get(queue)?.getJobs()) ?? [];
+    const jobs = (
+      await Promise.all(queues.filter(({ name }) => name === queue).map((one) => one.queue.getJobs()))
+    ).flat();
     for (const job of jobs) {
       if (job?.data['authorizationId'] !== id) continue;
       const state = await job.getState();

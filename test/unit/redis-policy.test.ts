@@ -21,10 +21,11 @@ vi.mock('ioredis', async () => {
       told.redises.delete(this);
     }
   }
-  return { Redis };
+  return { Redis, Cluster: class {} };
 });
 
-const options = { url: 'redis://:canary-password@127.0.0.1:6379', connectTimeoutMs: 1_000 };
+const url = 'redis://:canary-password@127.0.0.1:6379';
+const options = { address: { kind: 'single', url }, connectTimeoutMs: 1_000 } as const;
 const info = (policy: string): string =>
   `# Memory\r\nused_memory:1\r\nmaxmemory_policy:${policy}\r\nmem_allocator:jemalloc\r\n`;
 
@@ -60,7 +61,7 @@ describe('the eviction policy of Redis', () => {
   );
 
   test('that nobody tells is named by the setting, without address or password', async () => {
-    told.info = () => Promise.reject(new Error(`NOAUTH ${options.url}`));
+    told.info = () => Promise.reject(new Error(`NOAUTH ${url}`));
     const error = await refusal();
     expect(codeOf(error)).toBe('queue_unreachable');
     expect(String(error)).toContain('REDIS_URL');

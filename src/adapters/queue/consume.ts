@@ -3,7 +3,8 @@ import { codeOf } from '../../core/errors.ts';
 import type { Clock } from '../../core/ports/clock.ts';
 import type { JobOutcome, QueueName } from '../../core/ports/queue.ts';
 import type { Log, Metrics } from '../../core/ports/telemetry.ts';
-import type { AnyWorker, QueueBackend } from './backend.ts';
+import type { AnyWorker, QueueBackend } from './bullmq-parts.ts';
+import { type QueueAt, queuesOf } from './layout.ts';
 import type { Payload } from './trail.ts';
 
 /** One queue's job: what to do with a payload. It answers with an outcome and does not throw for what it foresaw. */
@@ -22,7 +23,7 @@ export type JobDefinition = {
 export type Consumers = { readonly close: (how: { readonly force: boolean }) => Promise<void> };
 
 /**
- * Takes the jobs of each definition's queue. An outcome becomes BullMQ's own move: done, put back as delayed (this one job, never the whole
+ * Takes the jobs of each definition's queue, with one worker a shard; they share the concurrency, and each has 1 at least. An outcome becomes BullMQ's own move: done, put back as delayed (this one job, never the whole
  * queue: `worker.rateLimit()` would stop every payer), or failed under its fixed code. Processors return nothing, because BullMQ keeps
  * return values in its events stream after the job is gone.
  */
@@ -45,8 +46,14 @@ export function consume({
 }): Consumers {
   let closing = false;
   const isClosing = () => closing;
-  const workers = definitions.map((definition) =>
-    startWorker({ backend, definition, concurrency, clock, log, metrics, signal, isClosing }),
+  const each = Math.ceil(concurrency / backend.layout.shards.length);
+  const workers = queuesOf(backend.layout).flatMap((at) =>
+    definitions
+      .filter(({ queue }) => queue === at.name)
+      .map((definition) => {
+        const own = at.name === 'intake' ? concurrency : each;
+        return startWorker({ backend, at, definition, concurrency: own, clock, log, metrics, signal, isClosing });
+      }),
   );
   return {
     close: async ({ force }) => {
@@ -58,6 +65,7 @@ export function consume({
 
 function startWorker({
   backend,
+  at,
   definition: { queue, run },
   concurrency,
   clock,
@@ -66,11 +74,12 @@ function startWorker({
   signal,
   isClosing,
 }: Omit<Parameters<typeof consume>[0], 'definitions'> & {
+  readonly at: QueueAt;
   readonly definition: JobDefinition;
   readonly isClosing: () => boolean;
 }): AnyWorker {
   const worker = backend.createWorker(
-    queue,
+    at,
     async (job, token) => {
       if (isClosing()) {
         // BullMQ looks once more for a job after it was told to close.

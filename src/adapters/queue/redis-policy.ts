@@ -1,46 +1,45 @@
-import { Redis } from 'ioredis';
+import type { RedisAddress } from '../../contract/redis-address.ts';
 import { PerennialError } from '../../core/errors.ts';
-
-/** How long a server may take to say goodbye. */
-const DISCONNECT_TIMEOUT_MS = 500;
+import { becomesUsable, connectRedis, mastersOf } from './redis-connect.ts';
 
 /**
- * Refuses a Redis that may evict keys: an evicted job is a refresh or a purge that never comes, without a word (BullMQ's production guide).
- * Reads INFO and not CONFIG, which managed servers forbid.
+ * Refuses a Redis that may evict keys: an evicted job is a refresh or a purge that never comes, without a word (BullMQ's production guide). In a Cluster every
+ * master is asked, since each has a policy of its own. Reads INFO and not CONFIG, which managed servers forbid.
+ * @throws PerennialError `queue_evicts`, or `queue_unreachable` where one does not answer in time.
  */
 export async function assertRedisKeeps({
-  url,
+  address,
   connectTimeoutMs,
 }: {
-  readonly url: string;
+  readonly address: RedisAddress;
   readonly connectTimeoutMs: number;
 }): Promise<void> {
-  const redis = new Redis(url, {
-    lazyConnect: true,
-    connectTimeout: connectTimeoutMs,
-    disconnectTimeout: DISCONNECT_TIMEOUT_MS,
-    maxRetriesPerRequest: 1,
-    retryStrategy: () => null,
-  });
-  redis.on('error', () => {});
-  // A server that takes the connection and says nothing would be waited for without end.
-  const timer = setTimeout(() => redis.disconnect(), connectTimeoutMs);
+  const manners = { connectTimeoutMs, commandTimeoutMs: connectTimeoutMs, waits: false, reconnects: false };
+  const client = connectRedis({ address, manners });
   try {
-    const info = await connected(redis);
-    const policy = /^maxmemory_policy:(\S+)/m.exec(info)?.[1];
-    if (policy !== undefined && policy !== 'noeviction')
-      throw new PerennialError('queue_evicts', { field: 'REDIS_URL' });
+    // A server that takes the connection and says nothing would be waited for without end.
+    if (!(await becomesUsable({ client, withinMs: connectTimeoutMs }))) throw away();
+    const told = await Promise.all(mastersOf(client).map((master) => memoryOf(master)));
+    if (told.length === 0) throw away();
+    if (told.some(evicts)) throw new PerennialError('queue_evicts', { field: 'REDIS_URL' });
   } finally {
-    clearTimeout(timer);
-    redis.disconnect();
+    client.disconnect();
   }
 }
 
-async function connected(redis: Redis): Promise<string> {
+async function memoryOf(master: { readonly info: (section: 'memory') => Promise<string> }): Promise<string> {
   try {
-    await redis.connect();
-    return await redis.info('memory');
+    return await master.info('memory');
   } catch {
-    throw new PerennialError('queue_unreachable', { field: 'REDIS_URL' });
+    throw away();
   }
+}
+
+function evicts(info: string): boolean {
+  const policy = /^maxmemory_policy:(\S+)/m.exec(info)?.[1];
+  return policy !== undefined && policy !== 'noeviction';
+}
+
+function away(): PerennialError {
+  return new PerennialError('queue_unreachable', { field: 'REDIS_URL' });
 }

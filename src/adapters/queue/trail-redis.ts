@@ -1,65 +1,102 @@
-import { Redis } from 'ioredis';
 import { z } from 'zod';
 import { jobsOfKey } from '../../contract/queue-keys.ts';
-import { QUEUES } from '../../core/ports/queue.ts';
+import { AUTHORIZATION_QUEUES, type Layout, type Shard } from './layout.ts';
+import type { RedisClient } from './redis-connect.ts';
 import { EVENTS_SCRIPT, JOBS_SCRIPT, NOTE_SCRIPT } from './redis-scripts.ts';
 import { authorizationIn, jobIdOf, REPEATING, type Trail } from './trail.ts';
 
 /** Events read at once inside Redis, which serves nobody else meanwhile. */
 const EVENTS_PAGE = 250;
 
-/** The queues whose job ids are made of the authorization's; events of the others tell of numbers. */
-const NAMING_QUEUES = QUEUES.filter((name) => name !== 'intake');
-
 const jobsReply = z.tuple([z.number(), z.number()]);
 const eventsReply = z.array(z.union([z.string(), z.number()]));
 
-type Place = { readonly redis: Redis; readonly prefix: string };
 type Act = 'remove' | 'count';
 type Told = { readonly members: readonly string[]; readonly events: number };
+type Found = { readonly jobs: number; readonly locked: number; readonly events: number };
+type Place = { readonly redis: RedisClient; readonly shard: Shard };
+
+const NOTHING: Found = { jobs: 0, locked: 0, events: 0 };
 
 /**
  * The trail in Redis. Jobs are found by ids that are made of the authorization's, by the score of its repeating job, by what was noted before a run, and by
- * the events. One script for each authorization and one for each stream, so that Redis is never held for long.
+ * the events. One script for each authorization and one for each stream, so that Redis is never held for long. An authorization is looked for where its shard is
+ * in every layout that may hold something, and where requests are handed in.
  */
 export function openRedisTrail({
-  url,
-  prefix,
-  connectTimeoutMs,
-  commandTimeoutMs,
+  redis,
+  layouts,
 }: {
-  readonly url: string;
-  readonly prefix: string;
-  readonly connectTimeoutMs: number;
-  readonly commandTimeoutMs: number;
+  readonly redis: RedisClient;
+  /** All layouts in which something may lie, asked anew for each pass. */
+  readonly layouts: () => Promise<readonly Layout[]>;
 }): Trail {
-  const redis = new Redis(url, {
-    connectTimeout: connectTimeoutMs,
-    commandTimeout: commandTimeoutMs,
-    maxRetriesPerRequest: 1,
-  });
-  redis.on('error', () => {});
-  const place = { redis, prefix };
+  const look = async (act: Act, ids: readonly string[]) => lookFor({ redis, act, ids, layouts: await layouts() });
   return {
-    note: async ({ queue, jobId, authorizationId }) => {
+    note: async ({ queue, shard: { prefix }, jobId, authorizationId }) => {
       await redis.eval(NOTE_SCRIPT, 1, jobsOfKey({ prefix, authorizationId }), prefix, `${queue}:${jobId}`);
     },
     removeJobs: async (ids) => {
-      await Promise.all(ids.map((id) => jobsOf({ place, act: 'remove', id, members: [] })));
+      const shards = shardsOf({ ids, layouts: await layouts() });
+      const removed = [...shards].flatMap(([shard, lying]) =>
+        lying.map((id) => jobsOf({ place: { redis, shard }, act: 'remove', id, members: [] })),
+      );
+      await Promise.all(removed);
     },
     sweep: async (ids) => {
-      const found = await lookFor({ place, act: 'remove', ids });
-      return new Map(found.map(({ id, jobs, events }) => [id, { jobs, events }]));
+      const found = await look('remove', ids);
+      return new Map([...found].map(([id, { jobs, events }]) => [id, { jobs, events }]));
     },
     traces: async (ids) => {
-      const found = await lookFor({ place, act: 'count', ids });
-      return new Map(found.map(({ id, jobs, locked, events }) => [id, jobs + locked + events]));
+      const found = await look('count', ids);
+      return new Map([...found].map(([id, { jobs, locked, events }]) => [id, jobs + locked + events]));
     },
-    close: async () => redis.disconnect(),
+    close: async () => {},
   };
 }
 
+/** Where each of the authorizations may lie. */
+function shardsOf({
+  ids,
+  layouts,
+}: {
+  readonly ids: readonly string[];
+  readonly layouts: readonly Layout[];
+}): ReadonlyMap<Shard, readonly string[]> {
+  const byPrefix = new Map<string, { readonly shard: Shard; readonly ids: string[] }>();
+  for (const id of ids) {
+    const shards = layouts.flatMap(({ intake, shardOf }) => [intake, shardOf(id)]);
+    for (const shard of new Map(shards.map((one) => [one.prefix, one])).values()) {
+      const lying = byPrefix.get(shard.prefix) ?? { shard, ids: [] };
+      lying.ids.push(id);
+      byPrefix.set(shard.prefix, lying);
+    }
+  }
+  return new Map([...byPrefix.values()].map(({ shard, ids }) => [shard, ids]));
+}
+
 async function lookFor({
+  redis,
+  act,
+  ids,
+  layouts,
+}: {
+  readonly redis: RedisClient;
+  readonly act: Act;
+  readonly ids: readonly string[];
+  readonly layouts: readonly Layout[];
+}): Promise<ReadonlyMap<string, Found>> {
+  const shards = [...shardsOf({ ids, layouts })];
+  const found = await Promise.all(shards.map(([shard, lying]) => lookIn({ place: { redis, shard }, act, ids: lying })));
+  const sums = new Map<string, Found>();
+  for (const { id, jobs, locked, events } of found.flat()) {
+    const sum = sums.get(id) ?? NOTHING;
+    sums.set(id, { jobs: sum.jobs + jobs, locked: sum.locked + locked, events: sum.events + events });
+  }
+  return sums;
+}
+
+async function lookIn({
   place,
   act,
   ids,
@@ -67,7 +104,7 @@ async function lookFor({
   readonly place: Place;
   readonly act: Act;
   readonly ids: readonly string[];
-}) {
+}): Promise<readonly (Found & { readonly id: string })[]> {
   const told = await toldBy({ place, act, ids });
   return Promise.all(
     ids.map(async (id) => {
@@ -77,9 +114,9 @@ async function lookFor({
   );
 }
 
-/** What the events tell of each authorization: the jobs they name, and how many they are. */
+/** What the events tell of each authorization: the jobs they name, and how many they are. Those of `intake` tell of numbers. */
 async function toldBy({
-  place: { redis, prefix },
+  place: { redis, shard },
   act,
   ids,
 }: {
@@ -89,8 +126,9 @@ async function toldBy({
 }): Promise<ReadonlyMap<string, Told>> {
   const wanted = ids.flatMap((id) => [jobIdOf(id), `repeat:${id}:`]);
   const told = new Map<string, Told>();
-  for (const queue of NAMING_QUEUES) {
-    const reply = await redis.eval(EVENTS_SCRIPT, 1, `${prefix}:${queue}:events`, act, EVENTS_PAGE, ...wanted);
+  for (const queue of AUTHORIZATION_QUEUES) {
+    const stream = `${shard.prefix}:${queue}:events`;
+    const reply = await redis.eval(EVENTS_SCRIPT, 1, stream, act, EVENTS_PAGE, ...wanted);
     for (const [jobId, count] of pairsOf(eventsReply.parse(reply))) {
       const id = authorizationIn(jobId);
       if (id === null) continue;
@@ -102,7 +140,7 @@ async function toldBy({
 }
 
 async function jobsOf({
-  place: { redis, prefix },
+  place: { redis, shard },
   act,
   id,
   members,
@@ -112,7 +150,8 @@ async function jobsOf({
   readonly id: string;
   readonly members: readonly string[];
 }): Promise<{ readonly jobs: number; readonly locked: number }> {
-  const own = NAMING_QUEUES.map((queue) => `${queue}:${jobIdOf(id)}`);
+  const own = AUTHORIZATION_QUEUES.map((queue) => `${queue}:${jobIdOf(id)}`);
+  const { prefix } = shard;
   const key = jobsOfKey({ prefix, authorizationId: id });
   const reply = await redis.eval(JOBS_SCRIPT, 1, key, prefix, act, REPEATING, id, ...own, ...members);
   const [jobs, locked] = jobsReply.parse(reply);

@@ -1,4 +1,5 @@
-import type { QueueName, Swept } from '../../core/ports/queue.ts';
+import type { AuthorizationQueue, QueueName, Swept } from '../../core/ports/queue.ts';
+import type { Shard } from './layout.ts';
 
 /** What is in a job: ids, a reason, and for intake a sealed request. Parsed by zod before use. */
 export type Payload = Readonly<Record<string, unknown>>;
@@ -11,6 +12,7 @@ export type Trail = {
   /** Notes a job whose id cannot be told from the authorization's, before it runs. */
   readonly note: (job: {
     readonly queue: QueueName;
+    readonly shard: Shard;
     readonly jobId: string;
     readonly authorizationId: string;
   }) => Promise<void>;
@@ -23,7 +25,7 @@ export type Trail = {
 };
 
 /** The queue whose jobs repeat. */
-export const REPEATING: QueueName = 'refresh-and-pull';
+export const REPEATING: AuthorizationQueue = 'refresh-and-pull';
 
 /** BullMQ takes no custom id that is a number. */
 export function jobIdOf(authorizationId: string): string {

@@ -1,10 +1,11 @@
-import { nextSlot, phaseOf } from '../../core/cadence.ts';
 import { PerennialError } from '../../core/errors.ts';
 import type { Clock } from '../../core/ports/clock.ts';
-import { QUEUES, type QueueName, type Repeating, type WorkQueue } from '../../core/ports/queue.ts';
+import type { AuthorizationQueue, Repeating, WorkQueue } from '../../core/ports/queue.ts';
 import type { Log } from '../../core/ports/telemetry.ts';
-import type { AnyQueue, QueueBackend } from './backend.ts';
+import { type Slot, slotOf } from '../../core/slot.ts';
+import type { AnyQueue, QueueBackend } from './bullmq-parts.ts';
 import { coalesced } from './coalesce.ts';
+import { type QueueAt, queuesOf, titleOf } from './layout.ts';
 import { jobIdOf, REPEATING } from './trail.ts';
 
 /** Looks at a job that workers and other producers move at the same moment, before the queue itself is blamed. */
@@ -12,9 +13,15 @@ const ADD_TRIES = 5;
 /** Authorizations that share one pass over the events: Redis answers nobody while it looks for them on a page. */
 const SWEPT_TOGETHER_MAX = 200;
 
-/** The queues of one process, opened. `queues` is for the dashboard and the gauges. */
+/** One BullMQ queue, opened: its name, its shard, and itself. */
+export type OpenQueue = QueueAt & { readonly queue: AnyQueue };
+
+/** The queues of one process, opened. */
 export type OpenWorkQueue = WorkQueue & {
-  readonly queues: ReadonlyMap<QueueName, AnyQueue>;
+  /** All of them: intake, and those of authorizations shard by shard. */
+  readonly queues: readonly OpenQueue[];
+  /** The queue of that name in the authorization's shard. */
+  readonly queueOf: (name: AuthorizationQueue, authorizationId: string) => AnyQueue;
   /** Resolves when every queue can be used. */
   readonly ready: () => Promise<void>;
 };
@@ -29,65 +36,85 @@ export function createWorkQueue({
   readonly clock: Clock;
   readonly log: Log;
 }): OpenWorkQueue {
-  const queues = new Map(QUEUES.map((name) => [name, openQueue({ backend, name, log })]));
-  const queueOf = (name: QueueName): AnyQueue => {
-    const queue = queues.get(name);
-    if (queue === undefined) throw new PerennialError('internal', { field: 'queue' });
-    return queue;
-  };
+  const queues = queuesOf(backend.layout).map((at) => ({ ...at, queue: openQueue({ backend, at, log }) }));
+  const queueOf = finderOf({ backend, queues });
+  // ioredis would have a call to a Cluster wait that is away, and send it long after its caller was told that it failed.
+  const usable = <T>(call: () => Promise<T>): Promise<T> =>
+    backend.isUsable() ? translated(call) : Promise.reject(new PerennialError('queue_unreachable'));
   const sweep = coalesced({ pass: backend.trail.sweep, idsMax: SWEPT_TOGETHER_MAX });
   const traces = coalesced({ pass: backend.trail.traces, idsMax: SWEPT_TOGETHER_MAX });
-  const slotOf = ({ authorizationId: id, periodMs, phase }: Repeating) => {
-    const every = Math.max(1, Math.round(clock.toWallMs(periodMs)));
-    // BullMQ takes an offset of 0 for "none" and runs at once.
-    const offset = Math.max(1, phaseOf({ id, periodMs: every, ...(phase === undefined ? {} : { phase }) }));
-    return { every, offset, next: nextSlot({ now: clock.wallNow(), periodMs: every, phaseMs: offset }) };
-  };
+  const slotNow = ({ authorizationId: id, periodMs, phase }: Repeating): Slot =>
+    slotOf({
+      id,
+      everyMs: clock.toWallMs(periodMs),
+      now: clock.wallNow(),
+      ...(phase === undefined ? {} : { phase }),
+    });
   return {
     queues,
-    ready: () =>
-      translated(async () => void (await Promise.all([...queues.values()].map((queue) => queue.waitUntilReady())))),
-    schedule: (job) =>
-      translated(() => upsert({ queue: queueOf(REPEATING), authorizationId: job.authorizationId, slot: slotOf(job) })),
-    nextRunAt: (job) => clock.fromWall(slotOf(job).next),
+    queueOf,
+    ready: () => translated(async () => void (await Promise.all(queues.map(({ queue }) => queue.waitUntilReady())))),
+    schedule: (job) => {
+      const { authorizationId } = job;
+      return usable(() => upsert({ queue: queueOf(REPEATING, authorizationId), authorizationId, slot: slotNow(job) }));
+    },
+    nextRunAt: (job) => clock.fromWall(slotNow(job).next),
     isScheduled: (authorizationId) =>
-      translated(async () => (await queueOf(REPEATING).getJobScheduler(authorizationId)) !== undefined),
-    add: ({ queue, authorizationId, delayMs = 0, reason }) =>
-      translated(() =>
-        addOnce({ queue: queueOf(queue), authorizationId, delayWallMs: Math.round(clock.toWallMs(delayMs)), reason }),
-      ),
+      usable(async () => (await queueOf(REPEATING, authorizationId).getJobScheduler(authorizationId)) !== undefined),
+    add: ({ queue: name, authorizationId, delayMs = 0, reason }) => {
+      const queue = queueOf(name, authorizationId);
+      const delayWallMs = Math.round(clock.toWallMs(delayMs));
+      return usable(() => addOnce({ queue, authorizationId, delayWallMs, reason }));
+    },
     unschedule: (authorizationId) =>
-      translated(async () => {
-        await queueOf(REPEATING).removeJobScheduler(authorizationId);
+      usable(async () => {
+        await queueOf(REPEATING, authorizationId).removeJobScheduler(authorizationId);
       }),
     remove: (authorizationId) =>
-      translated(async () => {
+      usable(async () => {
         await backend.trail.removeJobs([authorizationId]);
       }),
-    sweep: (authorizationId) => translated(() => sweep(authorizationId, { jobs: 0, events: 0 })),
-    traces: (authorizationId) => translated(() => traces(authorizationId, 0)),
-    ping: () => translated(async () => void (await queueOf(REPEATING).getJobCounts('active'))),
+    sweep: (authorizationId) => usable(() => sweep(authorizationId, { jobs: 0, events: 0 })),
+    traces: (authorizationId) => usable(() => traces(authorizationId, 0)),
+    ping: () =>
+      usable(async () => {
+        const repeating = queues.filter(({ name }) => name === REPEATING);
+        await Promise.all(repeating.map(({ queue }) => queue.getJobCounts('active')));
+      }),
     close: async () => {
-      await Promise.all([...queues.values()].map((queue) => queue.close()));
+      await Promise.all(queues.map(({ queue }) => queue.close()));
     },
   };
 }
 
 function openQueue({
   backend,
-  name,
+  at,
   log,
 }: {
   readonly backend: QueueBackend;
-  readonly name: QueueName;
+  readonly at: QueueAt;
   readonly log: Log;
 }): AnyQueue {
-  const queue = backend.createQueue(name);
-  queue.on('error', () => log.warn('queue_error', { queue: name, code: 'queue_unreachable' }));
+  const queue = backend.createQueue(at);
+  queue.on('error', () => log.warn('queue_error', { queue: titleOf(at), code: 'queue_unreachable' }));
   return queue;
 }
 
-type Slot = { readonly every: number; readonly offset: number; readonly next: number };
+function finderOf({
+  backend,
+  queues,
+}: {
+  readonly backend: QueueBackend;
+  readonly queues: readonly OpenQueue[];
+}): OpenWorkQueue['queueOf'] {
+  const byPlace = new Map(queues.map(({ name, shard, queue }) => [`${shard.prefix}:${name}`, queue]));
+  return (name, authorizationId) => {
+    const queue = byPlace.get(`${backend.layout.shardOf(authorizationId).prefix}:${name}`);
+    if (queue === undefined) throw new PerennialError('internal', { field: 'queue' });
+    return queue;
+  };
+}
 
 /**
  * A bare change of `every` runs every scheduler at once (measured: 500 of 500); with `startDate` at the next hashed slot none does. A scheduler whose

@@ -4,6 +4,7 @@ import type { HTTPStatus } from '@bull-board/api/typings/app';
 import { FastifyAdapter } from '@bull-board/fastify';
 import { Queue } from 'bullmq';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { shardLabelIn } from '../../contract/queue-keys.ts';
 import type { Service } from '../../contract/service.ts';
 import { PerennialError } from '../../core/errors.ts';
 import type { QueueName } from '../../core/ports/queue.ts';
@@ -63,7 +64,7 @@ export function registerDashboard({
   const { auth, writable, workersKnown = true } = dashboard;
   assertGuarded({ auth, host });
   const queues = dashboard.queues.map(asQueue);
-  const queueNames = queues.map(({ name }) => name);
+  const queueNames = queues.map(titleOf);
   const board = makeBoard({ queues, writable, workersKnown, log });
   app.register(
     async (scope) => {
@@ -84,6 +85,12 @@ export function registerDashboard({
 function asQueue(queue: { readonly name: string }): Queue {
   if (queue instanceof Queue) return queue;
   throw new PerennialError('config_invalid', { field: 'dashboard.queues' });
+}
+
+/** The queue's name, with its shard where there are several. */
+function titleOf({ name, opts: { prefix = '' } }: Queue): string {
+  const label = shardLabelIn(prefix);
+  return label === null ? name : `${name}-${label}`;
 }
 
 function makeBoard({
@@ -138,6 +145,8 @@ function adapterOf({
 }): BullMQAdapter {
   const description = Object.entries(DESCRIPTIONS).find(([name]) => name === queue.name)?.[1] ?? '';
   const adapter = new BullMQAdapter(queue, { readOnlyMode: !writable, allowRetries: writable, description });
+  // bull-board tells queues apart by their names alone.
+  adapter.getName = () => titleOf(queue);
   adapter.setFormatter('data', shownData);
   adapter.setFormatter('returnValue', () => null);
   adapter.setFormatter('progress', (progress: unknown) => (typeof progress === 'number' ? progress : 0));

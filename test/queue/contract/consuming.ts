@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import type { JobDefinition } from '../../../src/adapters/queue/consume.ts';
 import { PerennialError } from '../../../src/core/errors.ts';
 import type { JobOutcome } from '../../../src/core/ports/queue.ts';
-import { gate, jobsOf, openJobsOf, recorder, staysSo, waitUntil } from '../bench.ts';
+import { gate, intakeOf, jobsOf, openJobsOf, recorder, staysSo, waitUntil } from '../bench.ts';
 import type { Suite } from '../queue.contract.ts';
 
 const CANARY = 'canary-refresh-9c1d';
@@ -122,11 +122,10 @@ export function consumingContract({ bench, place }: Suite): void {
     test.each(['done', 'failed'] as const)(
       'a sealed request is gone from its intake job once that is %s',
       async (end) => {
-        const { queue, newId, start } = bench();
+        const { newId, start } = bench();
         const id = newId('sealed');
         const sealed = `sealed-${id}-${CANARY}`;
-        const intake = queue.queues.get('intake');
-        if (intake === undefined) throw new Error('no intake');
+        const intake = intakeOf(bench());
         const job = await intake.add('accept', { authorizationId: id, service: 'portal', sealed });
         const seen: unknown[] = [];
         start([
@@ -154,7 +153,7 @@ export function consumingContract({ bench, place }: Suite): void {
       const id = newId('control');
       const careless = `careless-${CANARY}`;
       const worker = backend.createWorker(
-        'fetch-once',
+        { name: 'fetch-once', shard: backend.layout.shardOf(id) },
         async () => {
           throw new Error(careless);
         },

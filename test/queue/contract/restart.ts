@@ -16,12 +16,12 @@ export function restartContract(suite: Suite): void {
       await before.queue.schedule({ authorizationId: repeating, periodMs: HOUR_MS });
       await before.queue.add({ queue: 'purge', authorizationId: delayed, reason: 'due', delayMs: HOUR_MS });
       await before.queue.add({ queue: 'fetch-once', authorizationId: waiting, reason: 'accepted' });
-      const scheduler = await queueNamed(before, 'refresh-and-pull').getJobScheduler(repeating);
+      const scheduler = await queueNamed(before, 'refresh-and-pull', repeating).getJobScheduler(repeating);
 
       const after = await suite.reopen();
       const ids = [repeating, delayed, waiting, done];
       try {
-        expect(await queueNamed(after, 'refresh-and-pull').getJobScheduler(repeating)).toEqual(scheduler);
+        expect(await queueNamed(after, 'refresh-and-pull', repeating).getJobScheduler(repeating)).toEqual(scheduler);
         expect(await jobsOf(after, 'refresh-and-pull', repeating)).toHaveLength(1);
         expect(await (await jobsOf(after, 'purge', delayed))[0]?.getState()).toBe('delayed');
         const recorders = [recorder('fetch-once'), recorder('purge'), recorder('refresh-and-pull')] as const;

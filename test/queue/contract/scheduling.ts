@@ -23,7 +23,7 @@ export function schedulingContract({ bench, place }: Suite): void {
       expect(await queue.isScheduled(id)).toBe(false);
       await queue.schedule({ authorizationId: id, periodMs: 6 * HOUR_MS });
       const offset = phaseOf({ id, periodMs: 6 * HOUR_MS });
-      const scheduler = await queueNamed(bench(), REPEATING).getJobScheduler(id);
+      const scheduler = await queueNamed(bench(), REPEATING, id).getJobScheduler(id);
       expect(scheduler).toMatchObject({ every: 6 * HOUR_MS, offset });
       const jobs = await jobsOf(bench(), REPEATING, id);
       expect(jobs.map(({ name, data }) => ({ name, data }))).toEqual([
@@ -38,7 +38,7 @@ export function schedulingContract({ bench, place }: Suite): void {
       for (const periodMs of periods) {
         const [id = ''] = calmIds(bench(), 1, periodMs === 60_000 ? [] : [periodMs]);
         await queue.schedule({ authorizationId: id, periodMs });
-        const scheduler = await queueNamed(bench(), REPEATING).getJobScheduler(id);
+        const scheduler = await queueNamed(bench(), REPEATING, id).getJobScheduler(id);
         const told = queue.nextRunAt({ authorizationId: id, periodMs });
         expect(scheduler?.next).toBe(told);
         expect(told).toBe(nextSlot({ now: Date.now(), periodMs, phaseMs: phaseOf({ id, periodMs }) }));
@@ -51,7 +51,7 @@ export function schedulingContract({ bench, place }: Suite): void {
       const { queue } = bench();
       const [id = ''] = calmIds(bench(), 1, [HOUR_MS]);
       const look = async () => ({
-        scheduler: await queueNamed(bench(), REPEATING).getJobScheduler(id),
+        scheduler: await queueNamed(bench(), REPEATING, id).getJobScheduler(id),
         jobs: (await jobsOf(bench(), REPEATING, id)).map((job) => [job.id, job.timestamp, job.delay]),
       });
       await queue.schedule({ authorizationId: id, periodMs: HOUR_MS });
@@ -109,12 +109,13 @@ export function schedulingContract({ bench, place }: Suite): void {
       await Promise.all(ids.map((id) => queue.schedule({ authorizationId: id, periodMs: 2 * HOUR_MS })));
       await staysSo(1_000, () => expect(runs).toEqual([]));
       for (const id of ids) {
-        const scheduler = await queueNamed(bench(), REPEATING).getJobScheduler(id);
+        const scheduler = await queueNamed(bench(), REPEATING, id).getJobScheduler(id);
         const next = queue.nextRunAt({ authorizationId: id, periodMs: 2 * HOUR_MS });
         expect(scheduler).toMatchObject({ every: 2 * HOUR_MS, next });
       }
-      const all = await queueNamed(bench(), REPEATING).getJobs(['delayed', 'waiting'], 0, 10_000);
-      expect(all.filter((job) => ids.includes(String(job.data['authorizationId'])))).toHaveLength(100);
+      const queues = new Set(ids.map((id) => queueNamed(bench(), REPEATING, id)));
+      const lists = await Promise.all([...queues].map((one) => one.getJobs(['delayed', 'waiting'], 0, 10_000)));
+      expect(lists.flat().filter((job) => ids.includes(String(job.data['authorizationId'])))).toHaveLength(100);
     });
 
     test('control: a bare change of `every` runs them at once', async () => {
@@ -123,8 +124,8 @@ export function schedulingContract({ bench, place }: Suite): void {
       await Promise.all(ids.map((id) => queue.schedule({ authorizationId: id, periodMs: HOUR_MS })));
       const { definition, runs } = recorder(REPEATING);
       start([definition]);
-      const repeating = queueNamed(bench(), REPEATING);
       for (const id of ids) {
+        const repeating = queueNamed(bench(), REPEATING, id);
         const data = { authorizationId: id, reason: 'due' };
         await repeating.upsertJobScheduler(id, { every: 2 * HOUR_MS }, { name: REPEATING, data });
       }

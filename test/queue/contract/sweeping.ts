@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { JobOutcome } from '../../../src/core/ports/queue.ts';
-import { type Bench, gate, HOUR_MS, jobsOf, openJobsOf, waitUntil } from '../bench.ts';
+import { gate, HOUR_MS, intakeOf, jobsOf, openJobsOf, waitUntil } from '../bench.ts';
 import type { Suite } from '../queue.contract.ts';
 
 const PUT_BACK: JobOutcome = { kind: 'again', afterWallMs: HOUR_MS, reason: 'x' };
@@ -124,10 +124,4 @@ export function sweepingContract({ bench, place }: Suite): void {
       expect(await Promise.all(ids.map((id) => queue.traces(id)))).toEqual(ids.map(() => 0));
     });
   });
-}
-
-function intakeOf({ queue }: Bench) {
-  const intake = queue.queues.get('intake');
-  if (intake === undefined) throw new Error('no intake');
-  return intake;
 }
