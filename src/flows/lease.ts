@@ -1,5 +1,6 @@
 import { LIMITS } from '../core/limits.ts';
-import type { Fence } from '../core/ports/store.ts';
+import type { Clock } from '../core/ports/clock.ts';
+import type { Fence, Standing, Store } from '../core/ports/store.ts';
 import type { Context } from './context.ts';
 
 /** A lease while it is held. `signal` aborts when it is lost or when the process is told to stop. */
@@ -8,9 +9,17 @@ export type Held = {
   readonly signal: AbortSignal;
   /** How many holders in a row before this one died with it. */
   readonly crashes: number;
+  /** What stood behind the lease when it was taken; what this holder has written since is not in it. */
+  readonly standing: Standing | null;
+  /** Says that the holder's last write has given the lease back, so that nobody does it again. */
+  readonly wasReleased: () => void;
 };
 
 export type LeaseOutcome<T> = { readonly kind: 'held'; readonly value: T } | { readonly kind: 'taken' };
+
+type Leasing = Pick<Context, 'clock' | 'log' | 'owner'> & {
+  readonly store: Pick<Store, 'takeLease' | 'seizeLease' | 'renewLease' | 'releaseLease'>;
+};
 
 /**
  * Does `work` as the only one at this authorization: refresh, pull and purge share the lease, so none overlaps itself or another.
@@ -24,7 +33,7 @@ export async function withLease<T>(
     signal,
     seize = false,
   }: {
-    readonly context: Context;
+    readonly context: Leasing;
     readonly authorizationId: string;
     readonly signal: AbortSignal;
     /** Take it whoever holds it; for a purge, which wins over everything. */
@@ -36,12 +45,16 @@ export async function withLease<T>(
   const wanted = { authorizationId, owner, leaseMs: LIMITS.leaseMs };
   const taken = seize ? await store.seizeLease(wanted) : await store.takeLease(wanted);
   if (taken === null) return { kind: 'taken' };
-  const { crashes, ...fence } = taken;
+  const { crashes, standing, ...fence } = taken;
+  let released = false;
+  const wasReleased = (): void => {
+    released = true;
+  };
   const lost = new AbortController();
   const done = new AbortController();
   const renewing = keepRenewing({ context, fence, lost, done: done.signal });
   try {
-    return { kind: 'held', value: await work({ fence, crashes, signal: AbortSignal.any([signal, lost.signal]) }) };
+    return { kind: 'held', value: await work({ fence, crashes, standing, wasReleased, signal: AbortSignal.any([signal, lost.signal]) }) };
   } finally {
     done.abort();
     await renewing;
@@ -58,7 +71,7 @@ async function keepRenewing({
   lost,
   done,
 }: {
-  readonly context: Context;
+  readonly context: Leasing;
   readonly fence: Fence;
   readonly lost: AbortController;
   readonly done: AbortSignal;
@@ -69,8 +82,26 @@ async function keepRenewing({
     await clock.sleep(LIMITS.leaseRenewMs, done);
     if (done.aborted) return;
     const sinceAsked = clock.stopwatch();
-    const renewed = await store.renewLease({ ...fence, owner, leaseMs: LIMITS.leaseMs }).catch(() => null);
+    const asked = store.renewLease({ ...fence, owner, leaseMs: LIMITS.leaseMs }).catch(() => null);
+    // A process that slept past its lease asks too: perhaps nobody has taken it.
+    const wallMs = Math.max(LIMITS.leaseRenewMs, LIMITS.leaseMs - sinceRenewed() + 1);
+    const renewed = await within({ clock, answer: asked, wallMs });
     if (renewed === true) sinceRenewed = sinceAsked;
     if (renewed === false || sinceRenewed() > LIMITS.leaseMs) lost.abort();
   }
+}
+
+/** The answer, or null when it takes longer: over a connection that has gone silent a query hangs for several leases. */
+async function within<T>({
+  clock,
+  answer,
+  wallMs,
+}: {
+  readonly clock: Clock;
+  readonly answer: Promise<T>;
+  readonly wallMs: number;
+}): Promise<T | null> {
+  const answered = new AbortController();
+  const waiting = clock.sleep(wallMs, answered.signal).then(() => null);
+  return Promise.race([answer, waiting]).finally(() => answered.abort());
 }

@@ -32,18 +32,20 @@ export type Process = {
 
 const children = new Set<ChildProcess>();
 
-/** Runs `node src/main.ts ...args` with exactly this environment, away from anybody's `.env`. */
+/** Runs `node src/main.ts ...args` with exactly this environment, away from anybody's `.env`; or another entry, which a test has broken on purpose. */
 export function startProcess({
   args,
   env,
   stdin,
+  entry = ENTRY,
 }: {
   readonly args: readonly string[];
   readonly env: Readonly<Record<string, string>>;
   readonly stdin?: string;
+  readonly entry?: string;
 }): Process {
   const startedAt = performance.now();
-  const child = spawn(process.execPath, [ENTRY, ...args], {
+  const child = spawn(process.execPath, [entry, ...args], {
     env: { ...COMPILE_CACHE, ...env },
     cwd: tmpdir(),
     stdio: ['pipe', 'pipe', 'pipe'],

@@ -1,0 +1,62 @@
+import { killLeftovers } from '../support/processes.ts';
+import type { Counts } from './fleet/cast.ts';
+import { isWhole, textOf } from './fleet/report.ts';
+import { openFleet, runFleet } from './fleet/run.ts';
+import { scheduleOf } from './fleet/schedule.ts';
+
+const MINUTES = numberOf('SOAK_MINUTES', 10);
+const WORKERS = numberOf('SOAK_WORKERS', 3);
+const SEED = process.env['SOAK_SEED'] ?? `fleet/${Date.now()}`;
+const COUNTS: Counts = {
+  kept: 100,
+  kept_slow: 20,
+  kept_lost_reply: 30,
+  kept_asked: 20,
+  once: 30,
+  fallback: 10,
+  revoked: 15,
+  ended: 15,
+};
+/** A run every 25 to 50 s. */
+const PERIOD_MINUTES = { min: 25, max: 50 } as const;
+
+const say = (line: string): void => void process.stdout.write(`${line}\n`);
+process.exitCode = await soak();
+
+/** Worker processes on Redis and PostgreSQL of their own under a seeded schedule of faults. Ends with 1 if a promise was broken. */
+async function soak(): Promise<number> {
+  const forMs = MINUTES * 60_000;
+  const schedule = scheduleOf({ seed: SEED, forMs, workers: WORKERS });
+  say(`${WORKERS} workers, ${schedule.length} faults in ${MINUTES} min; SOAK_SEED=${SEED}`);
+  const stage = await openFleet({ workers: WORKERS });
+  // Whoever stops it half-way finds nothing left behind either.
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    process.once(signal, () => void stage.close().finally(() => process.exit(1)));
+  }
+  try {
+    const startedAt = performance.now();
+    const report = await runFleet({
+      stage,
+      seed: SEED,
+      forMs,
+      schedule,
+      counts: COUNTS,
+      periodMinutes: PERIOD_MINUTES,
+      told: ({ kind, worker, atMs, healedAtMs }) =>
+        say(
+          `${((atMs - startedAt) / 1_000).toFixed(0).padStart(4)} s ${kind} (worker ${worker}) for ${((healedAtMs - atMs) / 1_000).toFixed(1)} s`,
+        ),
+    });
+    say(`\n${textOf(report)}`);
+    return isWhole(report) ? 0 : 1;
+  } finally {
+    await stage.close();
+    await killLeftovers();
+  }
+}
+
+function numberOf(name: string, otherwise: number): number {
+  const value = Number(process.env[name] ?? otherwise);
+  if (!(value > 0)) throw new RangeError(`${name} must be a number above 0`);
+  return value;
+}

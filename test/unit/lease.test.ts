@@ -1,0 +1,60 @@
+import { expect, test } from 'vitest';
+import { LIMITS } from '../../src/core/limits.ts';
+import { withLease } from '../../src/flows/lease.ts';
+import { SILENT_LOG } from '../support/model/worker.ts';
+
+type Renewal = () => Promise<boolean>;
+
+/** Time that passes only while somebody sleeps; and a store that renews as it is told. */
+function leasing(renewLease: Renewal) {
+  let now = 0;
+  const clock = {
+    now: () => now,
+    wallNow: () => now,
+    toWall: (instant: number) => instant,
+    fromWall: (wallMs: number) => wallMs,
+    toWallMs: (durationMs: number) => durationMs,
+    stopwatch: () => {
+      const began = now;
+      return () => now - began;
+    },
+    sleep: async (wallMs: number, signal?: AbortSignal) => {
+      // Two turns: what is answered at once comes before time passes.
+      for (let turn = 0; turn < 2; turn += 1) await new Promise(setImmediate);
+      if (signal?.aborted !== true) now += wallMs;
+    },
+  };
+  const taken = { authorizationId: 'one', fence: 1, crashes: 0, standing: null };
+  const store = {
+    takeLease: async () => taken,
+    seizeLease: async () => taken,
+    renewLease,
+    releaseLease: async () => undefined,
+  };
+  return { context: { clock, log: SILENT_LOG, owner: 'us', store }, now: clock.now };
+}
+
+/** Works until the lease is lost, or for ten of its lives; gives how long it worked. */
+async function workedFor(renewLease: Renewal): Promise<number> {
+  const { context, now } = leasing(renewLease);
+  const { signal } = new AbortController();
+  await withLease({ context, authorizationId: 'one', signal }, async (held) => {
+    while (!held.signal.aborted && now() < 10 * LIMITS.leaseMs) await new Promise(setImmediate);
+  });
+  return now();
+}
+
+test('work goes on for as long as its lease is renewed', async () => {
+  expect(await workedFor(async () => true)).toBeGreaterThanOrEqual(10 * LIMITS.leaseMs);
+});
+
+test.each<[string, Renewal]>([
+  ['refuses', () => Promise.reject(new Error('away'))],
+  ['hangs, as a connection does that has gone silent', () => new Promise(() => undefined)],
+])('work whose store %s ends with its lease, since another may have it from then on', async (_what, renewLease) => {
+  expect(await workedFor(renewLease)).toBeLessThanOrEqual(LIMITS.leaseMs + LIMITS.leaseRenewMs);
+});
+
+test('work whose lease has been taken ends at the next renewal', async () => {
+  expect(await workedFor(async () => false)).toBeLessThanOrEqual(LIMITS.leaseRenewMs);
+});
