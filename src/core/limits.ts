@@ -87,6 +87,8 @@ export const LIMITS = {
 
   /** How soon a dead worker's authorizations are free: with one sweep and one request, within 10 s of the crash (P4). At 8 s the slowest of 195 took 9.3 s. */
   leaseMs: 7 * SECOND_MS,
+  /** Workers in a row that died with the lease of one authorization until it is set aside: a machine that dies twice has bad luck, three times it has a poison. */
+  crashesMax: 3,
   /** The holder renews this often, however long its work takes: three tries fit before the lease ends. */
   leaseRenewMs: 2 * SECOND_MS,
   /** Who finds the lease taken comes back after this. */
@@ -180,6 +182,20 @@ export const LIMITS = {
   changeRateMaxPerHour: 1,
   /** The pulls that follow one nightly batch are spread over this: 100,000 patients of one endpoint are 28 pulls a second. */
   adaptiveSpreadMs: HOUR_MS,
+  /** A slot that comes before a planned pull by this share of the period or less does it: a quarter of an hour of six. */
+  adaptiveEarlyShare: 1 / 24,
+  /** Pulls of one endpoint are added to its profile together, this often at most: a thousand patients share one row. A crash forgets as much. */
+  learnEveryWallMs: 10 * SECOND_MS,
+  /** How old the profiles may be that a worker plans by; what it learns itself it knows at once. */
+  profilesFreshMs: HOUR_MS,
+  /** A webhook's event is taken once within this; senders try again for half an hour, and people send by hand for a day. */
+  hooksSeenForMs: 2 * DAY_MS,
+  /** Old events that each delivery forgets: more than come in, so that none pile up. */
+  hooksForgottenMax: 10,
+  /** Authorizations that one webhook may mean: one consent covers a few payers. */
+  hookMeansMax: 20,
+  /** A webhook is some hundred bytes. */
+  hookMaxBytes: 64 * KIB,
   /** Authorizations that the reconciler looks at in one go: some 5 ms of Redis, and one query. */
   reconcilePageSize: 500,
   /** Between two such looks where little is wrong: a million authorizations take three hours and 3 % of a core. */
@@ -188,6 +204,8 @@ export const LIMITS = {
   reconcilePassEveryMs: 10 * SECOND_MS,
   /** A page of which so large a share was repaired makes the rest of the pass hurry. */
   reconcileMuchDriftShare: 0.05,
+  /** So few repairs are never much: a fleet of ten has accidents too. */
+  reconcileFewMax: 20,
   /** Drift that is not much is looked at again after this before it is repaired: a flow may stand between its store and its queue. */
   reconcileConfirmMs: SECOND_MS,
   /** Repairs under way at once: BullMQ's scripts take one after the other, and this keeps them busy. */
@@ -216,8 +234,18 @@ export const LIMITS = {
   catchUpPageSize: 5_000,
   /** Such pages in one catch-up: two million authorizations. */
   catchUpPagesMax: 400,
+  /** Kept anew with each page, whose statement may take as long as the store lets it. */
+  catchUpLeaseMs: MINUTE_MS,
   /** How long a worker that starts waits for another that plans the backlog. */
   catchUpWaitMs: 2 * MINUTE_MS,
+  /** A preview of the load looks so far ahead: two runs of every network, so that the transition is in it. */
+  planAheadMs: 2 * DAY_MS,
+  /** Endpoints that a preview counts one by one; each takes 23 kB meanwhile. */
+  planEndpointsMax: 2_000,
+  /** Endpoints that a preview tells of, the largest ones. */
+  planEndpointsShown: 100,
+  /** Rows of a page of the fleet that a preview reads. */
+  planBatch: 5_000,
   /** A period is a whole number of these. */
   periodGrainMs: MINUTE_MS,
   /** Taken off the lead, so that `expires_in: 86399.4` after 86400 does not re-phase a scheduler. */
@@ -279,8 +307,6 @@ export const LIMITS = {
 
   /** After SIGTERM running jobs may finish this long (P30). */
   shutdownCapMs: 10 * SECOND_MS,
-  /** Each shard of the queues costs a process 4 blocking connections, and Redis takes 10,000 by default. */
-  queueShardsMax: 256,
   /** Jobs kept in the queue for the on-call engineer, by number and by age. */
   keepCompletedJobs: 1_000,
   keepCompletedAgeS: 3_600,

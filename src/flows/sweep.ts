@@ -3,6 +3,7 @@ import { codeOf } from '../core/errors.ts';
 import { LIMITS } from '../core/limits.ts';
 import type { JobOutcome } from '../core/ports/queue.ts';
 import { lookAtEnds } from './calendar.ts';
+import { catchUp } from './catch-up.ts';
 import { type Context, WORKER_ACTOR } from './context.ts';
 import { withLease } from './lease.ts';
 import { purge } from './purge.ts';
@@ -38,6 +39,8 @@ async function sweepRuns({ context, signal, underWay }: Look): Promise<void> {
   const { clock, store } = context;
   const before = clock.fromWall(clock.wallNow() - LIMITS.overdueGraceMs);
   const overdue = await store.overdueRuns({ before, limit: LIMITS.sweepBatch });
+  // So many at once are an outage that is over: run now, they would all run together.
+  if (overdue.length >= LIMITS.sweepBatch && (await catchUp({ context, signal, waits: false })) > 0) return;
   const byId = new Map(overdue.map((authorization) => [authorization.id, authorization]));
   await eachOf({ ids: [...byId.keys()], signal, underWay }, async (authorizationId) => {
     const authorization = byId.get(authorizationId);

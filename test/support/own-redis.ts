@@ -20,11 +20,20 @@ export type OwnRedis = {
 export const canStartRedis = spawnSync('redis-server', ['--version']).status === 0;
 
 /** Starts a Redis with AOF on, nothing compressed, and no other key than the test's, or than a copy of another's folder has. */
-export async function startOwnRedis({ copyOf }: { readonly copyOf?: string } = {}): Promise<OwnRedis> {
+export async function startOwnRedis({
+  copyOf,
+  port: wanted,
+  flushes = 'always',
+}: {
+  readonly copyOf?: string;
+  /** That of a server which was closed, to take its place. */
+  readonly port?: number;
+  readonly flushes?: 'always' | 'everysec';
+} = {}): Promise<OwnRedis> {
   const folder = await mkdtemp(join(tmpdir(), 'perennial-test-redis-'));
   if (copyOf !== undefined) await cp(copyOf, folder, { recursive: true });
-  const port = await freePort();
-  const files = ['--dir', folder, '--appendonly', 'yes', '--appendfsync', 'always', '--rdbcompression', 'no'];
+  const port = wanted ?? (await freePort());
+  const files = ['--dir', folder, '--appendonly', 'yes', '--appendfsync', flushes, '--rdbcompression', 'no'];
   const options = ['--port', String(port), '--bind', '127.0.0.1', '--save', '', ...files];
   const server: ChildProcess = spawn('redis-server', options, { stdio: 'ignore' });
   const redis = new Redis({ port, host: '127.0.0.1', retryStrategy: () => 50 });

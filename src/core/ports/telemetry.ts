@@ -47,6 +47,8 @@ export type Metrics = {
   /** A run that a gate has turned away. */
   readonly turnedAway: (labels: { readonly reason: string }) => void;
   readonly repaired: (labels: { readonly what: string }) => void;
+  /** An authorization was set aside because its workers die. */
+  readonly quarantined: (labels: { readonly network: string }) => void;
   /** What the reconciler found different in the queue and repaired: how it differed, and why it was repaired. */
   readonly drift: (labels: { readonly what: string; readonly reason: string }) => void;
 };
