@@ -19,6 +19,7 @@ const HELP = `perennial ${version}: keeps patient-authorized health records fres
   list | status ID      what there is, and how it is
   status                all together: states, purge lag and its alert
   pull ID | purge ID    pull now; end and erase
+  release ID            lets a quarantined one run again (its workers died three times)
   types ID              each resource type: last pull, held, suspected to be gone
   suspected ID TYPE removed|kept
                         the word on suspected removals: publish or keep

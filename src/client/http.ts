@@ -58,6 +58,7 @@ export type HttpApi = ProofApi & {
   }) => Promise<AuthorizationPage>;
   readonly purge: (id: string) => Promise<AuthorizationView>;
   readonly pull: (id: string) => Promise<AuthorizationView>;
+  readonly release: (id: string) => Promise<AuthorizationView>;
   readonly token: (id: string) => Promise<AccessTokenView>;
   readonly events: (page: { readonly after?: number; readonly limit?: number }) => Promise<EventPage>;
   readonly calendar: (query: { readonly withinDays?: number; readonly limit?: number }) => Promise<CalendarView>;
@@ -96,6 +97,7 @@ export function createHttpApi({ url, apiKey }: { readonly url: string; readonly 
       read(pageSchema, (await call({ method: 'GET', path: `/v1/authorizations${queryOf(page)}` })).body),
     purge: (id) => one({ method: 'DELETE', path: at(id) }),
     pull: (id) => one({ method: 'POST', path: `${at(id)}/pull` }),
+    release: (id) => one({ method: 'POST', path: `${at(id)}/release` }),
     token: async (id) => {
       const wanted = { method: 'GET', path: `${at(id)}/token`, timeoutMs: limits.tokenTimeoutMs } as const;
       return read(accessTokenSchema, (await call(wanted)).body);

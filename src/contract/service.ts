@@ -29,6 +29,8 @@ export type Service = {
   readonly requestPurge: (value: { readonly id: string; readonly actor: Actor }) => Promise<AuthorizationView>;
   /** Pulls now, out of turn. */
   readonly pullNow: (value: { readonly id: string; readonly actor: Actor }) => Promise<AuthorizationView>;
+  /** Lets a quarantined authorization run again; audited by its change of state. */
+  readonly release: (value: { readonly id: string; readonly actor: Actor }) => Promise<AuthorizationView>;
   /** The stored resources as they were sent, one at a time; audited. `asOf` refuses unless it is the newest cursor. */
   readonly records: (value: {
     readonly id: string;

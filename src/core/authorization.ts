@@ -72,6 +72,7 @@ export type StateReason =
   | 'source_refuses_client'
   | 'paused_by_operator'
   | 'crashes_its_worker'
+  | 'released_by_operator'
   | DeadReason
   | PurgeReason;
 
@@ -79,6 +80,8 @@ export type StateReason =
 export type CadenceOverride = {
   readonly pullEveryMs?: number;
   readonly lateAfterMs?: number;
+  /** Whether pulls follow the changes that were seen, within the network's range; not for the caller to say. */
+  readonly adaptive?: boolean;
 };
 
 export type Endpoint = {
@@ -117,6 +120,10 @@ export type Authorization = {
   readonly nextRunAt: Instant | null;
   /** When its next pull is planned, where the cadence adapts to its endpoint; null leaves it to the period. */
   readonly nextPullAt: Instant | null;
+  /** When its source last said that it has something new. A pull that began before is not the last word. */
+  readonly toldAt: Instant | null;
+  /** What its source calls it, as a hash; null where its tokens do not say. */
+  readonly upstreamRef: string | null;
   readonly purgeDueAt: Instant | null;
   readonly purgeReason: PurgeReason | null;
   readonly purgedAt: Instant | null;

@@ -23,6 +23,7 @@ export const ERRORS = {
   authorization_purged: entry('never', 'caller', true, 410, 'This authorization is purged; take a new id'),
   authorization_ended: entry('never', 'caller', false, 410, 'This authorization has ended; its records are gone'),
   authorization_not_active: entry('never', 'caller', false, 409, 'This authorization is not active'),
+  not_quarantined: entry('never', 'caller', false, 409, 'This authorization is not quarantined'),
   cursor_moved: entry('never', 'caller', false, 409, 'The records are as of another cursor than the one asked for'),
   nothing_suspected: entry('never', 'caller', false, 409, 'No removals of this resource type are suspected'),
   public_token_unsupported: entry(

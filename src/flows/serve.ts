@@ -10,6 +10,7 @@ import { createTokenDesk, type TokenDesk } from './give-token.ts';
 import { readAudit, readAuditHeads, readReceipt, readReceipts } from './read-audit.ts';
 import { readChanges, readRecords } from './read-records.ts';
 import { readTypes } from './read-types.ts';
+import { release } from './release.ts';
 import { requestPurge } from './request-purge.ts';
 import { countKeys, rotateKeys } from './rotate-keys.ts';
 import { settleSuspected } from './settle-suspected.ts';
@@ -42,6 +43,7 @@ export function createService(context: Context, desk: TokenDesk = createTokenDes
       await queue.add({ queue: 'refresh-and-pull', authorizationId: id, reason: 'asked_for' });
       return view(authorization);
     },
+    release: async ({ id, actor }) => view(await release({ context, authorization: await found(id), actor })),
     records: ({ id, ...wanted }) => readRecords({ context, authorizationId: id, ...wanted }),
     types: ({ id, actor }) => readTypes({ context, authorizationId: id, actor }),
     settleSuspected: ({ id, ...word }) => settleSuspected({ context, authorizationId: id, ...word }),

@@ -7,6 +7,7 @@ import type { Context } from './context.ts';
 import { gatedSource } from './gated-source.ts';
 import { type Held, withLease } from './lease.ts';
 import { putBack, putBackFor } from './put-back.ts';
+import { quarantine } from './quarantine.ts';
 import { framesOf, type Work } from './work.ts';
 
 /**
@@ -57,15 +58,20 @@ async function prepare({
   { readonly kind: 'work'; readonly work: Work } | { readonly kind: 'not_now'; readonly outcome: JobOutcome }
 > {
   const notNow = (outcome: JobOutcome) => ({ kind: 'not_now', outcome }) as const;
-  const authorization = await context.store.get(authorizationId);
-  if (authorization === null) {
+  const { standing } = held;
+  if (standing === null) {
     await context.queue.unschedule(authorizationId);
     return notNow({ kind: 'done', reason: 'unknown_authorization' });
   }
+  const { authorization } = standing;
   if (authorization.state !== wanted) {
     if (authorization.state !== 'active') await context.queue.unschedule(authorizationId);
     await setAside({ context, held, dead: isOver(authorization.state) });
     return notNow({ kind: 'done', reason: `state_${authorization.state}` });
+  }
+  if (held.crashes >= LIMITS.crashesMax) {
+    await setAside({ context, held, dead: false });
+    return notNow(await quarantine({ context, held, authorization }));
   }
   const source = context.sources.get(authorization.source);
   if (source === undefined) {
@@ -77,8 +83,8 @@ async function prepare({
   const work = { context, held, authorization, source: gated, key };
   // One run in a quarter of an hour is let through, to find out whether the credentials are mended.
   const everyMs = LIMITS.sourceProbeEveryMs;
-  const mayTry = await context.store.mayTrySource({ source: source.name, at: context.clock.now(), everyMs });
-  if (!mayTry) {
+  const mayTry = () => context.store.mayTrySource({ source: source.name, at: context.clock.now(), everyMs });
+  if (standing.sourceSuspended && !(await mayTry())) {
     await setAside({ context, held, dead: false });
     return notNow(await putBackFor({ work, trouble: 'misconfigured', hintMs: null }));
   }

@@ -36,6 +36,7 @@ export const noMetrics: Metrics = {
   job: () => {},
   turnedAway: () => {},
   repaired: () => {},
+  quarantined: () => {},
   drift: () => {},
 };
 
@@ -97,6 +98,14 @@ export async function openJobsOf(bench: Bench, name: AuthorizationQueue, id: str
 /** The queue of that name which holds the authorization's jobs. */
 export function queueNamed(bench: Bench, name: AuthorizationQueue, id: string): AnyQueue {
   return bench.queue.queueOf(name, id);
+}
+
+/** A new id whose jobs lie in the same shard: the same workers take them. */
+export function newIdBeside(bench: Bench, id: string): string {
+  for (;;) {
+    const other = bench.newId('beside');
+    if (queueNamed(bench, 'purge', other) === queueNamed(bench, 'purge', id)) return other;
+  }
 }
 
 export function intakeOf(bench: Bench): AnyQueue {

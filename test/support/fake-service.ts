@@ -138,6 +138,7 @@ export function createFakeService(): FakeService {
     },
     requestPurge: async ({ id, actor }) => change(id, actor, { state: 'purging', why: 'requested' }),
     pullNow: async ({ id, actor }) => change(id, actor, {}),
+    release: async ({ id, actor }) => change(id, actor, { state: 'active', why: 'released_by_operator' }),
     records: async ({ id, actor, types, asOf }) => {
       find(id);
       actors.push(actor);

@@ -53,6 +53,7 @@ export const STATE_REASON_SET: ClosedSet<StateReason> = {
   source_refuses_client: true,
   paused_by_operator: true,
   crashes_its_worker: true,
+  released_by_operator: true,
   ...DEAD_REASON_SET,
   ...PURGE_REASON_SET,
 };
@@ -80,6 +81,8 @@ export const SOURCE_CONDITION_SET: ClosedSet<SourceCondition> = { suspended: tru
 export const EVENT_KIND_SET: ClosedSet<EventKind> = {
   needs_reauthorization: true,
   repaired: true,
+  quarantined: true,
+  released: true,
   ending: true,
   refresh_unsure: true,
   refresh_sure_again: true,

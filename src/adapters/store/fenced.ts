@@ -112,6 +112,8 @@ function eventOf({
   readonly to: State;
 }): EventKind | null {
   if (to === 'needs_reauthorization' && standing.state !== to) return 'needs_reauthorization';
+  if (to === 'quarantined' && standing.state !== to) return 'quarantined';
+  if (patch.stateReason === 'released_by_operator' && standing.state !== to) return 'released';
   const back = patch.stateReason === 'reauthorized' || patch.stateReason === 'late_reply';
   if (to === 'active' && standing.state !== to && back) return 'repaired';
   if (patch.trouble === undefined) return null;

@@ -1,7 +1,9 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import type { LastPass } from '../../core/ports/fleet.ts';
 import type { Metrics } from '../../core/ports/telemetry.ts';
 import { makePurgeGauges, type PurgeLagSnapshot } from './purge-gauges.ts';
+import { makeReconcileGauges } from './reconcile-gauges.ts';
 
 const limits = {
   /** A scrape answers within Prometheus' usual 10 s even when the store does not. */
@@ -26,6 +28,7 @@ type GaugeSnapshot = {
   readonly purgesOverdue?: number;
   readonly purgeLag?: PurgeLagSnapshot;
   readonly oldestRecordAgeSeconds?: number;
+  readonly lastPass?: LastPass | null;
   /** Standing authorizations that end within so many days, by those days. */
   readonly endingWithinDays?: Readonly<Record<string, number>>;
   /** Endpoints by how their gates stand, as this process saw them last. */
@@ -82,7 +85,14 @@ function makeMetrics(registry: Registry): Metrics {
   const jobs = counter('jobs_total', 'Jobs by queue and outcome', ['queue', 'outcome']);
   const jobSeconds = seconds('job_seconds', 'Time of one job', BUCKETS_S.job);
   const turnedAway = counter('gate_turned_away_total', 'Runs that the gate of their endpoint put back', ['reason']);
-  const repairs = counter('repairs_total', 'What the reconciler found wrong and repaired', ['what']);
+  const quarantines = counter('quarantined_total', 'Authorizations that were set aside because their workers died', [
+    'network',
+  ]);
+  const repairs = counter('repairs_total', 'What the sweep found undone in the store and did', ['what']);
+  const drifts = counter('drift_total', 'What the reconciler found different in the queue and repaired', [
+    'what',
+    'reason',
+  ]);
 
   return {
     refresh: ({ network, outcome, durationMs }) => {
@@ -108,7 +118,9 @@ function makeMetrics(registry: Registry): Metrics {
       jobSeconds.observe(durationMs / 1_000);
     },
     turnedAway: ({ reason }) => turnedAway.inc({ reason: label(reason) }),
+    quarantined: ({ network }) => quarantines.inc({ network: label(network) }),
     repaired: ({ what }) => repairs.inc({ what: label(what) }),
+    drift: ({ what, reason }) => drifts.inc({ what: label(what), reason: label(reason) }),
   };
 }
 
@@ -120,6 +132,7 @@ function makeGauges(registry: Registry) {
   const queueJobs = gauge('queue_jobs', 'Jobs by queue and state', ['queue', 'state']);
   const overdue = gauge('purges_overdue', 'Purges whose deadline has passed');
   const purgeLag = makePurgeGauges(registry);
+  const reconcile = makeReconcileGauges(registry);
   const oldest = gauge('oldest_record_age_seconds', 'Age of the stalest records of an active authorization');
   const conditions = gauge('source_condition', 'Sources whose token endpoint is suspended, away or throttling', [
     'source',
@@ -152,6 +165,7 @@ function makeGauges(registry: Registry) {
       ending.set({ within_days: label(days) }, count);
     }
     if (snapshot.purgesOverdue !== undefined) overdue.set(snapshot.purgesOverdue);
+    reconcile.set(snapshot.lastPass ?? null);
     if (snapshot.purgeLag !== undefined) purgeLag.set(snapshot.purgeLag);
     if (snapshot.oldestRecordAgeSeconds !== undefined) oldest.set(snapshot.oldestRecordAgeSeconds);
   };

@@ -34,6 +34,7 @@ export function createV1Routes(parts: Parts): readonly Route[] {
     status(parts),
     purge(parts),
     pull(parts),
+    release(parts),
     ...createRecordRoutes(parts),
     ...createReadings(parts.service),
     ...createFleetRoutes(parts.service),
@@ -149,6 +150,21 @@ function pull({ service }: Parts): Route {
       reply.code(202);
       return authorizationViewSchema.parse(view);
     },
+  };
+}
+
+function release({ service }: Parts): Route {
+  return {
+    method: 'POST',
+    path: `${ONE}/release`,
+    operationId: 'releaseAuthorization',
+    summary: 'Lets an authorization run again that was quarantined because its workers died; audited.',
+    scope: 'operate',
+    params: idParams,
+    success: [{ status: 200, ...AUTHORIZATION, description: 'It runs again at once' }],
+    errors: [...BY_ID, 'not_quarantined', 'lease_taken', 'superseded', 'key_missing'],
+    handle: async ({ request, actor }) =>
+      authorizationViewSchema.parse(await service.release({ id: readParams(idParams, request.params).id, actor })),
   };
 }
 

@@ -7,6 +7,8 @@ import type { CommitResult, Fence } from './fence.ts';
 export const EVENT_KINDS = [
   'needs_reauthorization',
   'repaired',
+  'quarantined',
+  'released',
   'ending',
   'refresh_unsure',
   'refresh_sure_again',

@@ -137,6 +137,8 @@ function eventOf({
   readonly to: State;
 }): EventKind | null {
   if (to === 'needs_reauthorization' && before.state !== to) return 'needs_reauthorization';
+  if (to === 'quarantined' && before.state !== to) return 'quarantined';
+  if (patch.stateReason === 'released_by_operator' && before.state !== to) return 'released';
   const back = patch.stateReason === 'reauthorized' || patch.stateReason === 'late_reply';
   if (to === 'active' && before.state !== to && back) return 'repaired';
   if (patch.trouble === undefined) return null;

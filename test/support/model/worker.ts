@@ -3,6 +3,7 @@ import type { Store } from '../../../src/core/ports/store.ts';
 import type { Log, Metrics } from '../../../src/core/ports/telemetry.ts';
 import type { Source } from '../../../src/core/ports/upstream.ts';
 import type { Context } from '../../../src/flows/context.ts';
+import { NO_LEARNER } from '../no-learner.ts';
 import { OPEN_GATES } from '../open-gates.ts';
 import { farSource, SOURCE_NAME } from './far-source.ts';
 import { type Far, farStore } from './far-store.ts';
@@ -28,6 +29,7 @@ export const NO_METRICS: Metrics = {
   job: () => {},
   turnedAway: () => {},
   repaired: () => {},
+  quarantined: () => {},
   drift: () => {},
 };
 
@@ -86,6 +88,7 @@ export function createWorker({
     log: SILENT_LOG,
     metrics: NO_METRICS,
     cadence: { networks: {}, endpoints: {} },
+    learner: NO_LEARNER,
     warnDays: [],
     purgeAlertMs: 300_000,
     owner: process.name,

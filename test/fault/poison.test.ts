@@ -1,0 +1,157 @@
+import { afterEach, describe, expect, test } from 'vitest';
+import type { Store } from '../../src/core/ports/store.ts';
+import type { Context } from '../../src/flows/context.ts';
+import { refreshAndPull } from '../../src/flows/refresh-and-pull.ts';
+import { API_KEY, killLeftovers, newKey, type Served, serve, settingsOf } from '../support/processes.ts';
+import { type System, startSystem } from '../support/system.ts';
+import { bestPlace, embeddedPlace, type Place } from '../support/system-places.ts';
+import { until } from '../support/system-until.ts';
+import { requestOf, startWorld, type World } from '../support/world.ts';
+
+const SOAK = process.env['PERENNIAL_SOAK'] === '1';
+const CRASHES = 3;
+/** Two virtual minutes are four seconds. */
+const GENTLE_SPEED = 30;
+/** A killed worker's job waits for BullMQ's lock of 30 s, and for the look that finds it. */
+const RUNS_AGAIN_WITHIN_MS = 90_000;
+const KEYS = `test:enqueue+read+pull+purge+records+token+operate=${API_KEY}`;
+
+let world: World;
+let place: Place;
+let system: System | null = null;
+
+afterEach(async () => {
+  await killLeftovers();
+  await system?.stop();
+  system = null;
+  await world.close();
+  await place.close();
+});
+
+describe('an authorization whose workers die', () => {
+  test('is quarantined after three in a row, shown, released by an operator, and then pulled', async () => {
+    const { id, house } = await opened();
+    await dies({ store: house.context.store, id, times: CRASHES });
+    await house.service.pullNow({ id, actor: 'test' });
+    const aside = await house.reaches(id, 'quarantined', ({ state }) => state === 'quarantined');
+    expect(aside).toMatchObject({ why: 'crashes_its_worker', nextRunAt: null });
+    expect(await house.context.queue.isScheduled(id)).toBe(false);
+    expect(await house.service.list({ after: null, limit: 10, state: 'quarantined' })).toHaveLength(1);
+    await expect(house.service.pullNow({ id, actor: 'test' })).rejects.toMatchObject({
+      code: 'authorization_not_active',
+    });
+
+    const back = await house.service.release({ id, actor: 'service:operator' });
+    expect(back).toMatchObject({ state: 'active', why: 'released_by_operator' });
+    await house.pulledAgain(id);
+    expect(await house.context.queue.isScheduled(id)).toBe(true);
+    await expect(house.service.release({ id, actor: 'test' })).rejects.toMatchObject({ code: 'not_quarantined' });
+    const events = await house.service.events({ after: 0, limit: 100 });
+    expect(events.filter((event) => event.authorizationId === id).map(({ kind }) => kind)).toEqual([
+      'quarantined',
+      'released',
+    ]);
+    const moves = (await house.context.store.auditOf(id)).filter(({ action }) => action.startsWith('state:'));
+    expect(moves.map(({ action, actor }) => [action, actor])).toEqual([
+      ['state:quarantined', 'worker'],
+      ['state:active', 'service:operator'],
+    ]);
+  });
+
+  test('is not quarantined for two, however often: one good run ends the count', async () => {
+    const { id, house } = await opened();
+    for (let round = 0; round < 2; round += 1) {
+      await dies({ store: house.context.store, id, times: CRASHES - 1 });
+      expect((await house.pull(id)).state).toBe('active');
+    }
+  });
+
+  test('is purged in time while it is quarantined', async () => {
+    const { id, house } = await opened();
+    await dies({ store: house.context.store, id, times: CRASHES });
+    await house.service.pullNow({ id, actor: 'test' });
+    await house.reaches(id, 'quarantined', ({ state }) => state === 'quarantined');
+    await house.purge(id);
+    await house.reaches(id, 'purged', ({ state }) => state === 'purged');
+  });
+
+  test('control: where nobody counts, it takes its next worker too', async () => {
+    const { id, house } = await opened();
+    await dies({ store: house.context.store, id, times: 10 * CRASHES });
+    const outcome = await refreshAndPull({
+      context: forgetful(house.context),
+      authorizationId: id,
+      askedFor: true,
+      signal: new AbortController().signal,
+    });
+    expect(outcome).toEqual({ kind: 'done', reason: 'pulled' });
+    expect((await house.status(id)).state).toBe('active');
+  });
+
+  (SOAK ? test : test.skip)(
+    `kills three processes and no fourth, and takes nobody with it${SOAK ? '' : ' (PERENNIAL_SOAK=1)'}`,
+    async () => {
+      world = await startWorld({ speed: GENTLE_SPEED });
+      place = await bestPlace();
+      const env = settingsOf({ place, world, encryptionKeys: newKey(), more: { API_KEYS: KEYS } });
+      const poison = await world.link({ exchanged: true, knobs: { slowFhirMs: 60_000 } });
+      const innocent = await world.link({ exchanged: true });
+      const pagesOfPoison = () =>
+        world.seen.filter(({ path, authorizationId }) => {
+          return path.startsWith('/fhir') && authorizationId === poison.authorizationId;
+        }).length;
+      let served: Served = await serve({ command: 'start', env });
+      await served.api.enqueue(requestOf(poison, { id: 'poison' }));
+      await served.api.enqueue(requestOf(innocent, { id: 'innocent' }));
+      for (let crash = 0; crash < CRASHES; crash += 1) {
+        await until('the poison is at work', pagesOfPoison, (pages) => pages > crash, { capMs: RUNS_AGAIN_WITHIN_MS });
+        served.signal('SIGKILL');
+        await served.exit;
+        served = await serve({ command: 'start', env });
+      }
+      await served.reaches('poison', 'quarantined', ({ state }) => state === 'quarantined', RUNS_AGAIN_WITHIN_MS);
+      expect(pagesOfPoison()).toBe(CRASHES);
+      expect((await served.api.status('innocent')).state).toBe('active');
+      await world.turn(poison.authorizationId, { slowFhirMs: 0 });
+      expect((await served.api.release('poison')).state).toBe('active');
+      await served.reaches('poison', 'pulled', ({ lastPull }) => lastPull?.result === 'complete');
+    },
+    CRASHES * RUNS_AGAIN_WITHIN_MS,
+  );
+});
+
+async function opened(): Promise<{ readonly id: string; readonly house: System }> {
+  world = await startWorld();
+  place = await embeddedPlace();
+  const house = await startSystem({ place, world });
+  system = house;
+  const link = await world.link({ exchanged: true });
+  const id = 'poison';
+  await house.accept(requestOf(link, { id }));
+  await house.reaches(id, 'pulled', ({ lastPull }) => lastPull?.result === 'complete');
+  return { id, house };
+}
+
+/** What a worker leaves that died with the lease: nobody ever gives it back. */
+async function dies({
+  store,
+  id: authorizationId,
+  times,
+}: {
+  readonly store: Store;
+  readonly id: string;
+  readonly times: number;
+}): Promise<void> {
+  for (let death = 0; death < times; death += 1) {
+    const take = () => store.takeLease({ authorizationId, owner: `dead-${death}`, leaseMs: 1 });
+    await until('the lease', take, (taken) => taken !== null);
+  }
+}
+
+function forgetful(context: Context): Context {
+  const takeLease: Store['takeLease'] = async (wanted) => {
+    const taken = await context.store.takeLease(wanted);
+    return taken === null ? null : { ...taken, crashes: 0 };
+  };
+  return { ...context, store: { ...context.store, takeLease } };
+}
