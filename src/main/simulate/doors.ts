@@ -1,7 +1,7 @@
-import { enterGate, type GateRules, type GateState, gateRulesOf, leaveGate } from '../../core/gate.ts';
+import { type Away, enterGate, type GateRules, type GateState, gateRulesOf, leaveGate } from '../../core/gate.ts';
 import { LIMITS, UNITS } from '../../core/limits.ts';
-import { drawOf, PURPOSES } from './random.ts';
-import type { Turn } from './turn.ts';
+import { PURPOSES } from './random.ts';
+import { draw, type Turn } from './turn.ts';
 
 /** The limits that hold where an operator says nothing, on a clock that runs as it should. */
 export const GATE_RULES: GateRules = gateRulesOf({
@@ -12,30 +12,25 @@ export const GATE_RULES: GateRules = gateRulesOf({
 const RUN_MIN_MS = UNITS.SECOND_MS / 4;
 const RUN_SPREAD_MS = UNITS.SECOND_MS / 2;
 
-/** Asks the endpoint's gate for a place; 0 where the run is in, else after how many milliseconds it comes back. */
-export function enter({ group, member, endpoint, now }: Turn): number {
-  const { members } = group;
-  const holder = String(member);
-  const serves = now < (members.accessExpiresAt[member] ?? 0);
-  const entrant = {
-    holder,
-    needs: serves ? 'pages' : 'tokens',
-    isFirst: false,
-    mayProbe: true,
-    rateWaitMs: 0,
-  } as const;
-  const entered = enterGate({ state: endpoint.gate, rules: GATE_RULES, now, entrant });
-  endpoint.gate = entered.state;
-  if (entered.decision.kind === 'closed') {
-    if (entered.decision.reason !== 'concurrency') members.excused[member] = 1;
-    return entered.decision.retryAfterMs;
-  }
-  endpoint.gate = leavingLater({ state: entered.state, holder, now, random: lengthOf({ group, member }) });
-  return 0;
-}
+export type Entered =
+  | { readonly kind: 'open'; readonly tokensAway: Away | null }
+  | { readonly kind: 'closed'; readonly retryAfterMs: number };
 
-function lengthOf({ group: { members, settings }, member }: Pick<Turn, 'group' | 'member'>): number {
-  return drawOf(settings.seed, members.index[member] ?? 0, members.wakes[member] ?? 0, PURPOSES.runTakes);
+/** Asks the endpoint's gate for a place. */
+export function enter(turn: Turn): Entered {
+  const { group, member, endpoint, now } = turn;
+  const holder = String(member);
+  const entrant = { holder, needs: 'pages', isFirst: false, mayProbe: true, rateWaitMs: 0 } as const;
+  const { state, decision } = enterGate({ state: endpoint.gate, rules: GATE_RULES, now, entrant });
+  if (decision.kind === 'closed') {
+    endpoint.gate = state;
+    // A full endpoint is no fault of the source.
+    if (decision.reason !== 'concurrency') group.members.excused[member] = 1;
+    return decision;
+  }
+  const takesMs = RUN_MIN_MS + draw({ group, member, purpose: PURPOSES.runTakes }) * RUN_SPREAD_MS;
+  endpoint.gate = leavingLater({ state, holder, now, takesMs });
+  return decision;
 }
 
 /**
@@ -46,19 +41,15 @@ function leavingLater({
   state,
   holder,
   now,
-  random,
+  takesMs,
 }: {
   readonly state: GateState;
   readonly holder: string;
   readonly now: number;
-  readonly random: number;
+  readonly takesMs: number;
 }): GateState {
-  const until = now + RUN_MIN_MS + random * RUN_SPREAD_MS;
+  const until = now + takesMs;
   const left = leaveGate({ state, now: until, holder });
-  return {
-    ...left,
-    tokens: state.tokens,
-    pages: state.pages,
-    holders: { ...state.holders, [holder]: { since: now, until } },
-  };
+  const holders = { ...left.holders, [holder]: { since: now, until } };
+  return { ...left, tokens: state.tokens, pages: state.pages, holders };
 }

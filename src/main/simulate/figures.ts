@@ -31,6 +31,8 @@ export type Figures = {
   readonly runs: Uint32Array;
   /** First runs after acceptance, which a person waits for. */
   readonly firstRuns: Uint32Array;
+  /** Repeating runs that make up for a source that failed, or for downtime. */
+  readonly makingUp: Uint32Array;
   /** HTTP requests by endpoint and day. */
   readonly requests: Uint32Array;
   /** Jobs that the queue woke and that the plan sent back. */
@@ -68,6 +70,7 @@ export function createFigures({ minutes, endpoints, days, downtimes }: Extent): 
     networks: { TEFCA_IAS: one(), CMS_9115: one(), ONC_G10: one() },
     runs: new Uint32Array(minutes),
     firstRuns: new Uint32Array(minutes),
+    makingUp: new Uint32Array(minutes),
     requests: new Uint32Array(endpoints * days),
     sentBack: 0,
     repaired: 0,
@@ -78,7 +81,7 @@ export function createFigures({ minutes, endpoints, days, downtimes }: Extent): 
 /** Adds what another part of the fleet did. */
 export function addFigures(into: Figures, from: Figures): void {
   for (const network of NETWORKS) addNetwork(into.networks[network], from.networks[network]);
-  for (const name of ['runs', 'firstRuns', 'requests'] as const) {
+  for (const name of ['runs', 'firstRuns', 'makingUp', 'requests'] as const) {
     const sums = into[name];
     const added = from[name];
     for (let at = 0; at < sums.length; at += 1) sums[at] = (sums[at] ?? 0) + (added[at] ?? 0);

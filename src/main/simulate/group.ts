@@ -6,6 +6,7 @@ import { type FaultPlan, type Weather, weatherOf } from './faults.ts';
 import type { Figures } from './figures.ts';
 import type { EndpointPlan, Fleet } from './fleet.ts';
 import { type Habit, habitOf } from './habits.ts';
+import { type Learned, nothingLearned } from './learning.ts';
 import { drawOf, PURPOSES } from './random.ts';
 import { type Settings, START } from './settings.ts';
 import { createTimeline, type Timeline } from './timeline.ts';
@@ -49,6 +50,7 @@ export type EndpointState = EndpointPlan & {
   readonly place: number;
   readonly weather: Weather;
   readonly habit: Habit;
+  readonly learned: Learned;
   cadence: Cadence;
   gate: GateState;
 };
@@ -87,6 +89,7 @@ export function createGroup({
       place,
       weather: weatherOf({ settings, endpoint: place }),
       habit: habitOf({ seed: settings.seed, endpoint: place }),
+      learned: nothingLearned(plan, { settings }),
       cadence: cadenceOf({ network: plan.network, endpoint: plan, cadence: {} }, settings.cadence),
       gate: FRESH_GATE,
     };

@@ -12,17 +12,17 @@ const CATCH_UP_MS = 6 * HOUR_MS;
 /** Counts a run by its minute, and how much later than planned it began. */
 export function noteRun({
   turn: { group, member, endpoint, now },
-  isFirst,
   plannedAt,
 }: {
   readonly turn: Turn;
-  readonly isFirst: boolean;
   readonly plannedAt: number;
 }): void {
   const { figures, members, faults } = group;
   const of = figures.networks[endpoint.network];
   const minute = Math.floor((now - START) / MINUTE_MS);
-  const runs = isFirst ? figures.firstRuns : figures.runs;
+  const isFirst = Number.isNaN(members.pulledAt[member] ?? Number.NaN);
+  const makesUp = members.excused[member] === 1 || members.catchingUp[member] !== 0;
+  const runs = isFirst ? figures.firstRuns : makesUp ? figures.makingUp : figures.runs;
   runs[minute] = (runs[minute] ?? 0) + 1;
   of.runs += 1;
   if (now >= (members.accessExpiresAt[member] ?? 0)) of.tokenGaps += 1;

@@ -5,17 +5,17 @@ import { enter } from './doors.ts';
 import { periodAt, STANDING } from './group.ts';
 import { firstChange } from './habits.ts';
 import { noteFresh, noteRun } from './lateness.ts';
-import { learn, plannedPull } from './learning.ts';
+import { adaptivePlanOf, learn, plannedPull } from './learning.ts';
 import { PURPOSES } from './random.ts';
 import { START } from './settings.ts';
 import { getToken } from './tokens.ts';
-import { draw, slotOf, type Turn, wakeAt } from './turn.ts';
+import { draw, FOUND_OVERDUE_MS, slotOf, type Turn, wakeAt } from './turn.ts';
 import { pullAnswer } from './upstream.ts';
-import { putBack, putBackFor, type Wait } from './waits.ts';
+import { putBack, putBackFor, putBackFromGate, type Wait } from './waits.ts';
 
 /** What `flows/refresh-and-pull.ts` does when the queue wakes an authorization: the same decisions in the same order, on columns instead of a store. */
 export function wake({ group, member, now }: Pick<Turn, 'group' | 'member' | 'now'>): void {
-  const { members, endpoints, timeline, figures } = group;
+  const { members, endpoints, timeline, figures, settings } = group;
   const endpoint = endpoints[members.endpoint[member] ?? 0];
   if (endpoint === undefined || members.standing[member] === STANDING.dead) return;
   members.wakes[member] = (members.wakes[member] ?? 0) + 1;
@@ -28,16 +28,18 @@ export function wake({ group, member, now }: Pick<Turn, 'group' | 'member' | 'no
   const run = decideRun({ nextRunAt, slot, askedFor: false, now: seen });
   if (run.kind === 'not_yet') {
     figures.sentBack += 1;
-    timeline.set(member, Math.min(slot, run.until) - seen + now - START);
+    // The sweep of a worker whose clock is right finds a run that another one's clock holds back.
+    const foundAt = settings.variant.repairs ? Math.max(now, nextRunAt + FOUND_OVERDUE_MS) : Number.POSITIVE_INFINITY;
+    timeline.set(member, Math.min(Math.min(slot, run.until) - seen + now, foundAt) - START);
     return;
   }
-  const closedForMs = enter(turn);
-  if (closedForMs > 0) {
-    timeline.set(member, now + closedForMs - START);
+  const entered = enter(turn);
+  if (entered.kind === 'closed') {
+    putBackFromGate(turn, entered.retryAfterMs);
     return;
   }
-  noteRun({ turn, isFirst, plannedAt: nextRunAt });
-  const token = getToken(turn);
+  noteRun({ turn, plannedAt: nextRunAt });
+  const token = getToken({ ...turn, tokensAway: entered.tokensAway });
   if (token.kind === 'dead') {
     members.standing[member] = STANDING.dead;
     figures.networks[endpoint.network].died += 1;
@@ -64,6 +66,7 @@ function pullIfDue(turn: Turn, later: Wait | null): void {
     cadence: endpoint.cadence,
     askedFor: false,
     nextRunAt: slot,
+    adaptive: adaptivePlanOf(turn),
     now: seen,
   });
   if (pull.kind === 'pull') {
@@ -77,7 +80,7 @@ function pullIfDue(turn: Turn, later: Wait | null): void {
     pulled(turn);
   }
   members.failedRuns[member] = 0;
-  if (later === null) plan(turn);
+  if (later === null) plan(turn, pull.kind === 'pull');
   else putBackFor({ turn, wait: later });
 }
 
@@ -97,19 +100,19 @@ function pulled(turn: Turn): void {
         before: now - START,
       });
   noteFresh({ turn, changedAt });
-  if (settings.adaptive && !Number.isNaN(before)) learn({ turn, from: before, changed: changedAt < now });
+  if (!Number.isNaN(before)) learn({ endpoint, from: before, to: now, changed: changedAt < now });
   members.freshAsOf[member] = seen;
   members.pulledAt[member] = now;
   members.excused[member] = 0;
 }
 
 /** The next run, and the wake that goes with it; some jobs are lost on their way. */
-function plan(turn: Turn): void {
+function plan(turn: Turn, pulledNow: boolean): void {
   const { group, member, endpoint, now, seen } = turn;
   const { members } = group;
   const freshAsOf = members.freshAsOf[member] ?? Number.NaN;
-  members.nextPullAt[member] = plannedPull(turn) ?? Number.NaN;
-  const nextPullAt = members.nextPullAt[member];
+  if (pulledNow) members.nextPullAt[member] = plannedPull(turn, freshAsOf) ?? Number.NaN;
+  const nextPullAt = members.nextPullAt[member] ?? Number.NaN;
   const next = nextRunOf({
     // The refresh may have changed the period.
     slot: slotOf({ group, member, now: seen }),

@@ -46,8 +46,11 @@ export function getToken(turn: Turn): TokenOutcome {
     case 'wait':
       return meanwhile(turn, { ms: decision.until - seen, trouble: troubleOf(turn)?.kind ?? 'outage' });
     case 'refresh':
-    case 'recover':
-      return refresh(turn);
+    case 'recover': {
+      const { tokensAway = null } = turn;
+      if (tokensAway === null) return refresh(turn);
+      return meanwhile(turn, { ms: tokensAway.forMs, trouble: tokensAway.reason === 'throttled' ? 'throttled' : 'outage' });
+    }
   }
 }
 

@@ -1,3 +1,4 @@
+import type { Away } from '../../core/gate.ts';
 import { nextSlot, phaseOf } from '../../core/cadence.ts';
 import { LIMITS, UNITS } from '../../core/limits.ts';
 import type { EndpointState, Group } from './group.ts';
@@ -6,7 +7,7 @@ import { START } from './settings.ts';
 
 const { MINUTE_MS } = UNITS;
 /** After the grace the next look of the sweep finds an overdue run. */
-const FOUND_OVERDUE_MS = LIMITS.overdueGraceMs + LIMITS.sweepEveryMs;
+export const FOUND_OVERDUE_MS = LIMITS.overdueGraceMs + LIMITS.sweepEveryMs;
 
 /** One authorization at one instant, as the worker that has it sees it. */
 export type Turn = {
@@ -19,6 +20,8 @@ export type Turn = {
   readonly seen: number;
   /** The next slot of the repeating job, by that clock. */
   readonly slot: number;
+  /** Set where the gate lets the run in and says that no token should be asked for yet. */
+  readonly tokensAway?: Away | null;
 };
 
 /** Sets the wake of a planned run, unless the queue loses the job; then the sweep finds the overdue run. */

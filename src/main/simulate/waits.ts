@@ -15,6 +15,11 @@ export function putBackFor({ turn, wait }: { readonly turn: Turn; readonly wait:
   comeBack({ turn, waitMs: wait.ms, isHinted });
 }
 
+/** A closed gate gives a run its place in the line; it has not failed. */
+export function putBackFromGate(turn: Turn, retryAfterMs: number): void {
+  comeBack({ turn, waitMs: retryAfterMs, isHinted: ERRORS.gate_closed.retry === 'after_hint' });
+}
+
 /** A pull that failed comes back after a doubled and spread wait. */
 export function putBack(turn: Turn): void {
   const { group, member } = turn;
