@@ -3,6 +3,7 @@ import { LIMITS } from '../../core/limits.ts';
 import type { QueueName } from '../../core/ports/queue.ts';
 import type { CensusPlace } from './census-place.ts';
 import type { Layout, QueueAt, Shard } from './layout.ts';
+import type { Layouts } from './layouts.ts';
 import type { RedisClient } from './redis-connect.ts';
 import type { Payload, Trail } from './trail.ts';
 
@@ -21,7 +22,7 @@ export type AnyQueue = Pick<
   | 'waitUntilReady'
   | 'close'
 > & { readonly on: (event: 'error', listener: (error: Error) => void) => unknown };
-export type AnyWorker = Pick<Worker<Payload, void>, 'close' | 'isRunning'> & {
+export type AnyWorker = Pick<Worker<Payload, void>, 'close' | 'isRunning' | 'concurrency'> & {
   readonly on: (event: 'error', listener: (error: Error) => void) => unknown;
 };
 
@@ -29,6 +30,8 @@ export type AnyWorker = Pick<Worker<Payload, void>, 'close' | 'isRunning'> & {
 export type QueueBackend = {
   readonly kind: 'redis' | 'postgres' | 'embedded';
   readonly layout: Layout;
+  /** The layouts that others use or used; null where there is one for ever. */
+  readonly layouts: Layouts | null;
   /** The connection that producers share, for scripts of our own; it fails at once while Redis is away. Null where BullMQ lies on PostgreSQL. */
   readonly redis: RedisClient | null;
   readonly createQueue: (at: QueueAt) => AnyQueue;

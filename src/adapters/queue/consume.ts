@@ -5,6 +5,7 @@ import type { JobOutcome, QueueName } from '../../core/ports/queue.ts';
 import type { Log, Metrics } from '../../core/ports/telemetry.ts';
 import type { AnyWorker, QueueBackend } from './bullmq-parts.ts';
 import { type QueueAt, queuesOf } from './layout.ts';
+import { createPlaces } from './places.ts';
 import type { Payload } from './trail.ts';
 
 /** One queue's job: what to do with a payload. It answers with an outcome and does not throw for what it foresaw. */
@@ -63,60 +64,62 @@ export function consume({
   };
 }
 
-function startWorker({
-  backend,
-  at,
-  definition: { queue, run },
-  concurrency,
-  clock,
-  log,
-  metrics,
-  signal,
-  isClosing,
-}: Omit<Parameters<typeof consume>[0], 'definitions'> & {
+type Starting = Omit<Parameters<typeof consume>[0], 'definitions'> & {
   readonly at: QueueAt;
   readonly definition: JobDefinition;
   readonly isClosing: () => boolean;
-}): AnyWorker {
-  const worker = backend.createWorker(
-    at,
-    async (job, token) => {
-      if (isClosing()) {
-        // BullMQ looks once more for a job after it was told to close.
-        await job.moveToDelayed(clock.wallNow(), token);
-        throw new DelayedError();
-      }
-      const startedAt = clock.wallNow();
-      const outcome = await settled(() =>
-        run({ name: job.name, payload: job.data, ageMs: startedAt - job.timestamp, signal }),
-      );
-      const durationMs = clock.wallNow() - startedAt;
-      const reason = outcome.kind === 'failed' ? outcome.code : outcome.reason;
-      metrics.job({ queue, outcome: outcome.kind, durationMs });
-      const authorizationId = job.data['authorizationId'];
-      log.info('job', {
-        queue,
-        outcome: outcome.kind,
-        reason,
-        durationMs,
-        ...(typeof authorizationId === 'string' ? { authorizationId } : {}),
-      });
-      if (outcome.kind === 'again') {
-        if (outcome.asDue === true) await job.updateData({ ...job.data, reason: 'due' });
-        await job.moveToDelayed(clock.wallNow() + Math.round(outcome.afterWallMs), token);
-        throw new DelayedError();
-      }
-      await forgetSealed(job);
-      if (outcome.kind === 'failed') throw withoutTrace(new UnrecoverableError(outcome.code));
-    },
-    { concurrency },
-  );
-  worker.on('error', () => log.warn('worker_error', { queue, code: 'queue_unreachable' }));
+};
+
+function startWorker(starting: Starting): AnyWorker {
+  const { backend, at, concurrency, log } = starting;
+  const onChange = (): void => {
+    worker.concurrency = places.wanted();
+  };
+  const places = createPlaces({ count: concurrency, onChange });
+  const work = processorOf(starting);
+  const worker = backend.createWorker(at, (job, token) => places.within(() => work(job, token)), {
+    concurrency: places.wanted(),
+  });
+  worker.on('error', () => log.warn('worker_error', { queue: at.name, code: 'queue_unreachable' }));
   return worker;
 }
 
+type Processor = Parameters<QueueBackend['createWorker']>[1];
+
+function processorOf({ definition: { queue, run }, clock, log, metrics, signal, isClosing }: Starting): Processor {
+  return async (job, token) => {
+    if (isClosing()) {
+      // BullMQ looks once more for a job after it was told to close.
+      await job.moveToDelayed(clock.wallNow(), token);
+      throw new DelayedError();
+    }
+    const startedAt = clock.wallNow();
+    const outcome = await settled(() =>
+      run({ name: job.name, payload: job.data, ageMs: startedAt - job.timestamp, signal }),
+    );
+    const durationMs = clock.wallNow() - startedAt;
+    const reason = outcome.kind === 'failed' ? outcome.code : outcome.reason;
+    metrics.job({ queue, outcome: outcome.kind, durationMs });
+    const authorizationId = job.data['authorizationId'];
+    log.info('job', {
+      queue,
+      outcome: outcome.kind,
+      reason,
+      durationMs,
+      ...(typeof authorizationId === 'string' ? { authorizationId } : {}),
+    });
+    if (outcome.kind === 'again') {
+      if (outcome.asDue === true) await job.updateData({ ...job.data, reason: 'due' });
+      await job.moveToDelayed(clock.wallNow() + Math.round(outcome.afterWallMs), token);
+      throw new DelayedError();
+    }
+    await forgetSealed(job);
+    if (outcome.kind === 'failed') throw withoutTrace(new UnrecoverableError(outcome.code));
+  };
+}
+
 /** What was sealed into a job opens with our key for as long as that lives, also after a purge: the finished job that is kept for people keeps ids only. */
-async function forgetSealed(job: Parameters<Parameters<QueueBackend['createWorker']>[1]>[0]): Promise<void> {
+async function forgetSealed(job: Parameters<Processor>[0]): Promise<void> {
   if (!('sealed' in job.data)) return;
   await job.updateData(Object.fromEntries(Object.entries(job.data).filter(([name]) => name !== 'sealed')));
 }
