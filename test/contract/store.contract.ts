@@ -2,6 +2,8 @@ import { afterAll, beforeAll, describe } from 'vitest';
 import { authorizationsContract } from './store/authorizations.ts';
 import { calendarContract } from './store/calendar.ts';
 import { fencesContract } from './store/fences.ts';
+import { freshnessContract } from './store/freshness.ts';
+import { fleetContract } from './store/fleet.ts';
 import { leasesContract } from './store/leases.ts';
 import { linksContract } from './store/links.ts';
 import { oneEntryContract } from './store/one-entry.ts';
@@ -29,6 +31,7 @@ export function storeContract(name: string, open: () => Promise<OpenedStore>): v
     });
     authorizationsContract(use);
     leasesContract(use);
+    fleetContract(use);
     fencesContract(use);
     tokensContract(use);
     recordsContract(use);
@@ -36,6 +39,7 @@ export function storeContract(name: string, open: () => Promise<OpenedStore>): v
     proofsContract(use);
     sourceStatesContract(use);
     calendarContract(use);
+    freshnessContract(use);
     linksContract(use);
     oneEntryContract(use);
     operationsContract(use);

@@ -3,6 +3,7 @@ import { STATES } from '../../src/core/authorization.ts';
 import { authorizationsContract } from '../contract/store/authorizations.ts';
 import { calendarContract } from '../contract/store/calendar.ts';
 import { fencesContract } from '../contract/store/fences.ts';
+import { fleetContract } from '../contract/store/fleet.ts';
 import { leasesContract } from '../contract/store/leases.ts';
 import { oneEntryContract } from '../contract/store/one-entry.ts';
 import { purgesContract } from '../contract/store/purges.ts';
@@ -20,6 +21,7 @@ describe('Store in memory, on which schedules are tried', () => {
   const use = () => opened;
   authorizationsContract(use);
   leasesContract(use);
+  fleetContract(use);
   fencesContract(use);
   tokensContract(use);
   recordsContract(use);

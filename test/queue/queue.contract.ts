@@ -1,6 +1,7 @@
 import { afterAll, afterEach, beforeAll, describe } from 'vitest';
 import { type Bench, openBench, type Place } from './bench.ts';
 import { addingContract } from './contract/adding.ts';
+import { censusContract } from './contract/census.ts';
 import { consumingContract } from './contract/consuming.ts';
 import { removingContract } from './contract/removing.ts';
 import { restartContract } from './contract/restart.ts';
@@ -39,5 +40,6 @@ export function queueContract(name: string, makePlace: () => Promise<Place>): vo
     sweepingContract(suite);
     consumingContract(suite);
     restartContract(suite);
+    censusContract(suite);
   });
 }

@@ -6,7 +6,7 @@ import { AUTHORIZATION_QUEUES } from './layout.ts';
 import { authorizationIn, jobIdOf, REPEATING } from './trail.ts';
 
 /** Rows that one step of a walk asks for. */
-const WALK_COUNT = 500;
+const WALK_COUNT = 200;
 /** Our own line in BullMQ's table of settings; no queue is called so. */
 const MARK = `queue = 'perennial' and field = 'mark'`;
 

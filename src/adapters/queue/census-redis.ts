@@ -8,7 +8,7 @@ import type { RedisClient } from './redis-connect.ts';
 import { authorizationIn, jobIdOf, REPEATING } from './trail.ts';
 
 /** Entries of a set that one step of a walk asks for. */
-const WALK_COUNT = 500;
+const WALK_COUNT = 200;
 /** BullMQ scores a delayed job with its instant times this, and a running number below it. */
 const SCORE_PER_MS = 4_096;
 

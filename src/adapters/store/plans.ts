@@ -47,7 +47,7 @@ export function plans({
     countOverdue: ({ before, limit }) =>
       session.query(async (db) => {
         const { rows } = await sql<{ readonly count: number }>`
-          select count(*)::int as count from (select 1 ${overdue(before)} limit ${limit}) as some`.execute(db);
+          select count(*)::int as count from (select 1 ${overdue(before)} limit ${limit}) as found`.execute(db);
         return rows[0]?.count ?? 0;
       }),
     overdueByDeadline: ({ before, now, urgentBefore, lateAfter, limit }) =>
