@@ -1,6 +1,8 @@
 import { resolve } from 'node:path';
 import { createGates } from '../adapters/gates/gates.ts';
 import { openQueueBackend, type QueueBackend, type QueuePlace } from '../adapters/queue/backend.ts';
+import { createCensus } from '../adapters/queue/census.ts';
+import { createShardKeeper, type ShardKeeper } from '../adapters/queue/shard-keeper.ts';
 import { createWorkQueue, type OpenWorkQueue } from '../adapters/queue/work-queue.ts';
 import { openEmbeddedStore } from '../adapters/store/embedded.ts';
 import { lockDataDir } from '../adapters/store/lock.ts';
@@ -17,11 +19,13 @@ import type { IntakeKeys } from '../adapters/vault/intake-keys.ts';
 import { cadenceSchema, type Environment, readJsonSetting } from '../config.ts';
 import { PerennialError } from '../core/errors.ts';
 import { LIMITS, UNITS } from '../core/limits.ts';
+import type { QueueCensus } from '../core/ports/census.ts';
 import type { Clock } from '../core/ports/clock.ts';
 import type { Notary, SigningJwk } from '../core/ports/notary.ts';
 import type { Store } from '../core/ports/store.ts';
 import type { Context } from '../flows/context.ts';
 import { purgesOf } from '../flows/fleet.ts';
+import { createLearner } from '../flows/learn.ts';
 import { openInstallation, openVault, proveTogether } from './installation.ts';
 import { readKeyring } from './key-settings.ts';
 import { named } from './named.ts';
@@ -34,6 +38,8 @@ export type Composition = {
   readonly context: Context;
   readonly backend: QueueBackend;
   readonly queue: OpenWorkQueue;
+  readonly census: QueueCensus;
+  readonly shards: ShardKeeper | null;
   readonly telemetry: Telemetry;
   readonly intake: IntakeKeys;
   readonly signingPublicJwk: SigningJwk;
@@ -102,6 +108,8 @@ async function open({
     log,
   });
   onClose(gates.close);
+  const learner = createLearner({ store, clock, cadence, log });
+  onClose(learner.settle);
   const stopping = new AbortController();
   const context: Context = {
     store,
@@ -115,13 +123,16 @@ async function open({
     log,
     metrics: telemetry.metrics,
     cadence,
+    learner,
     warnDays: environment.WARN_DAYS,
     purgeAlertMs: environment.PURGE_ALERT_SECONDS * UNITS.SECOND_MS,
     owner: `${process.pid}-${entropy.id()}`,
     stopping: stopping.signal,
   };
   telemetry.setGauges(gaugesOf({ context, queue }));
-  return { context, backend, queue, telemetry, stopping, intake, signingPublicJwk: notary.publicJwk };
+  const census = createCensus({ backend, queue, clock });
+  const shards = createShardKeeper({ backend, queue, clock });
+  return { context, backend, queue, census, shards, telemetry, stopping, intake, signingPublicJwk: notary.publicJwk };
 }
 
 function readSources(environment: Environment): SourcesConfig {
@@ -192,6 +203,7 @@ function gaugesOf({
     const { lagSeconds, oldestUnpurgedSeconds, alert } = await purgesOf(context);
     return {
       authorizationsByState: await store.countByState(),
+      lastPass: (await store.reconciled()).lastPass,
       queueJobs,
       sourceConditions: await store.sourceStates(),
       gates: context.gates.states(),

@@ -2,6 +2,7 @@ import { activateJob } from '../../jobs/activate.ts';
 import { fetchOnceJob } from '../../jobs/fetch-once.ts';
 import { intakeJob } from '../../jobs/intake.ts';
 import { purgeJob } from '../../jobs/purge.ts';
+import { runReconciler } from '../../jobs/reconciler.ts';
 import { refreshAndPullJob } from '../../jobs/refresh-and-pull.ts';
 import { anchorOnce, runSweeper } from '../../jobs/sweeper.ts';
 import { createOpener } from '../adapters/intake/seal.ts';
@@ -11,11 +12,13 @@ import { createHealth } from '../adapters/web/health.ts';
 import { createWebServer, type WebServer } from '../adapters/web/server.ts';
 import type { Environment } from '../config.ts';
 import { LIMITS } from '../core/limits.ts';
+import { catchUp } from '../flows/catch-up.ts';
 import { createTokenDesk, type TokenDesk } from '../flows/give-token.ts';
 import { createService } from '../flows/serve.ts';
 import { parseApiKeys } from './api-keys.ts';
 import type { Composition } from './compose.ts';
 import { dashboardAuthOf } from './dashboard-settings.ts';
+import { keepShards } from './keep-shards.ts';
 import { version } from './version.ts';
 
 /** A running part of the process. `stop` lets what runs end, within its cap. */
@@ -29,7 +32,7 @@ const CANCEL_CAP_MS = LIMITS.tokenRequestTimeoutMs + LIMITS.commitRetryForMs;
 
 /** Takes jobs from every queue, and sweeps. Sources that were suspended are tried again, since a restart may have brought a mended key. */
 export async function startWorker({
-  composition: { context, backend, intake, stopping },
+  composition: { context, backend, census, shards, intake, stopping },
   environment,
 }: {
   readonly composition: Composition;
@@ -38,6 +41,8 @@ export async function startWorker({
   const cancelling = new AbortController();
   const { clock, log, metrics } = context;
   await context.store.probeSources();
+  // Before any job is taken: all that is past due wakes at once, and waits for its new plan.
+  await catchUp({ context, signal: stopping.signal, waits: true });
   const service = createService(context);
   const open = createOpener({ privateJwks: intake.privateJwks });
   const consumers = consume({
@@ -56,6 +61,8 @@ export async function startWorker({
     signal: cancelling.signal,
   });
   const sweeping = runSweeper({ context, signal: stopping.signal });
+  const reconciling = runReconciler({ context, census, signal: stopping.signal });
+  const keeping = keepShards({ keeper: shards, context, takes: true, signal: stopping.signal });
   log.info('worker_started', { count: environment.WORKER_CONCURRENCY, reason: backend.kind });
   return {
     stop: async () => {
@@ -68,7 +75,7 @@ export async function startWorker({
         cancelling.abort();
         await within(CANCEL_CAP_MS);
       }
-      await sweeping;
+      await Promise.all([sweeping, reconciling, keeping]);
       await anchorOnce(context);
       log.info('worker_stopped');
     },
@@ -92,7 +99,11 @@ export async function startWeb(parts: Parts): Promise<Running & { readonly serve
   const { context } = parts.composition;
   const desk = createTokenDesk(context);
   const server = await listen({ ...parts, port: parts.environment.PORT, api: true, desk });
+  const closing = new AbortController();
+  const keeping = keepShards({ keeper: parts.composition.shards, context, takes: false, signal: closing.signal });
   const stop = async (): Promise<void> => {
+    closing.abort();
+    await keeping;
     await server.close();
     const settled = new AbortController();
     const waiting = desk.settled().finally(() => settled.abort());

@@ -47,6 +47,7 @@ export async function openPostgresBackend({
   return {
     kind: place.kind,
     layout: layoutOf({ prefix, shards: 1, cluster: false }),
+    layouts: null,
     redis: null,
     createQueue: ({ name }) => new classes.Queue<Payload, void>(name, { connection, ...QUEUE_SETTINGS }),
     createWorker: ({ name }, processor, { concurrency }) =>

@@ -4,6 +4,7 @@ import { PerennialError } from '../../core/errors.ts';
 import { keepOf, QUEUE_SETTINGS, type QueueBackend } from './bullmq-parts.ts';
 import { createRedisCensus } from './census-redis.ts';
 import { layoutOf } from './layout.ts';
+import { createLayouts } from './layouts.ts';
 import { noted } from './noted.ts';
 import { connectRedis, isUsable } from './redis-connect.ts';
 import { assertRedisKeeps } from './redis-policy.ts';
@@ -45,10 +46,12 @@ export async function openRedisBackend({
   const producer = connectRedis({ address, manners: PRODUCER });
   const consumer = connectRedis({ address, manners: CONSUMER });
   const classes = withBackend(createRedisBackend);
-  const trail = openRedisTrail({ redis: producer, layouts: async () => [layout] });
+  const layouts = createLayouts({ redis: producer, own: layout, prefix, cluster: address.kind === 'cluster' });
+  const trail = openRedisTrail({ redis: producer, layouts: layouts.known });
   return {
     kind: 'redis',
     layout,
+    layouts,
     redis: producer,
     createQueue: ({ name, shard: { prefix } }) =>
       new classes.Queue<Payload, void>(name, { connection: producer, prefix, ...QUEUE_SETTINGS }),

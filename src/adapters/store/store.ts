@@ -6,11 +6,14 @@ import { abilities } from './abilities.ts';
 import { auditTrail } from './audit.ts';
 import { authorizations } from './authorizations.ts';
 import { calendar, endings } from './calendar.ts';
+import { duties } from './duties.ts';
 import { events } from './events.ts';
 import { failureOf } from './failures.ts';
+import { freshness } from './freshness.ts';
 import { leases } from './leases.ts';
 import { operations } from './operations.ts';
 import { phases } from './phases.ts';
+import { plans } from './plans.ts';
 import { proofs } from './proofs.ts';
 import { purges } from './purges.ts';
 import { records } from './records.ts';
@@ -35,6 +38,8 @@ export function createStore({
     ...authorizations(parts),
     ...phases(parts),
     ...leases(parts),
+    ...duties(parts),
+    ...plans(parts),
     ...tokens(parts),
     ...records(parts),
     ...sweeps(parts),
@@ -46,6 +51,7 @@ export function createStore({
     ...calendar(parts),
     ...endings(parts),
     ...events(parts),
+    ...freshness(parts),
     ...operations(parts),
     close: async () => {
       try {

@@ -6,6 +6,7 @@ import type { AuditStore, Receipt } from './audit.ts';
 import type { FeedStore } from './feed.ts';
 import type { CommitResult, Fence, Taken } from './fence.ts';
 import type { FleetStore } from './fleet.ts';
+import type { FreshnessStore } from './freshness.ts';
 import type { Swept } from './queue.ts';
 
 export type { AuditEntry, Receipt } from './audit.ts';
@@ -131,10 +132,14 @@ export type Store = {
   readonly countByState: () => Promise<Readonly<Record<State, number>>>;
   /**
    * Fenced. A patch that moves the state writes its audit entry in the same transaction, and its event where there is one:
-   * `needs_reauthorization`, `repaired`, `refresh_unsure`, `refresh_sure_again`.
+   * `needs_reauthorization`, `repaired`, `refresh_unsure`, `refresh_sure_again`. With `release` it is its holder's last write: the lease is given back with it.
    */
   readonly update: (
-    value: Fence & { readonly patch: AuthorizationPatch; readonly actor: string },
+    value: Fence & {
+      readonly patch: AuthorizationPatch;
+      readonly actor: string;
+      readonly release?: { readonly owner: string };
+    },
   ) => Promise<CommitResult>;
 
   /** Takes the lease if nobody holds a live one, and reads what stands behind it; the fence grows with every taking. Wall milliseconds. */
@@ -236,6 +241,7 @@ export type Store = {
   ) => Promise<CommitResult>;
 } & AuditStore &
   FeedStore &
+  FreshnessStore &
   FleetStore;
 
 /** The state and reason an authorization moves to, for patches that say both. */

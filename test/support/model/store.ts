@@ -3,7 +3,9 @@ import type { Instant } from '../../../src/core/clock.ts';
 import { phaseBucketOf } from '../../../src/core/phase.ts';
 import type { Store } from '../../../src/core/ports/store.ts';
 import { auditTrail } from './store-audit.ts';
-import { leases } from './store-leases.ts';
+import { fleetStore } from './store-fleet.ts';
+import { freshness } from './store-freshness.ts';
+import { leases, release } from './store-leases.ts';
 import { proofs } from './store-proofs.ts';
 import { records } from './store-records.ts';
 import { sourceStates } from './store-sources.ts';
@@ -31,11 +33,13 @@ export function createStoreModel({
     wallNow: async () => now(),
     ...authorizations(parts),
     ...leases(parts),
+    ...fleetStore(parts),
     ...tokens(parts),
     ...records(parts),
     ...proofs(parts),
     ...sweeps(parts),
     ...sourceStates(parts),
+    ...freshness(parts),
     ...auditTrail(parts),
   };
   return { store, tables: parts.tables };
@@ -89,10 +93,11 @@ function authorizations(parts: Parts): Authorizations {
       for (const state of STATES) counts[state] = counted(state);
       return counts;
     },
-    update: async ({ patch, actor, ...fence }) =>
+    update: async ({ patch, actor, release: given, ...fence }) =>
       fenced({ tables, fence }, (row) => {
         if (row.authorization.state === 'purged' && patch.state === undefined) return 'superseded';
         applyPatch({ parts, row, patch, actor });
+        if (given !== undefined) release({ tables, now: parts.now, lease: { ...fence, ...given } });
         return 'committed';
       }),
   };
