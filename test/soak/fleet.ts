@@ -1,7 +1,9 @@
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { killLeftovers } from '../support/processes.ts';
 import type { Counts } from './fleet/cast.ts';
 import { isWhole, textOf } from './fleet/report.ts';
-import { openFleet, runFleet } from './fleet/run.ts';
+import { openFleet, runFleet, type Stage } from './fleet/run.ts';
 import { scheduleOf } from './fleet/schedule.ts';
 
 const MINUTES = numberOf('SOAK_MINUTES', 10);
@@ -17,6 +19,8 @@ const COUNTS: Counts = {
   revoked: 15,
   ended: 15,
 };
+/** A folder for what every process printed. */
+const LOGS = process.env['SOAK_LOGS'];
 /** A run every 25 to 50 s. */
 const PERIOD_MINUTES = { min: 25, max: 50 } as const;
 
@@ -48,10 +52,25 @@ async function soak(): Promise<number> {
         ),
     });
     say(`\n${textOf(report)}`);
+    if (LOGS !== undefined) await writeLogs(LOGS, stage);
     return isWhole(report) ? 0 : 1;
   } finally {
     await stage.close();
     await killLeftovers();
+  }
+}
+
+async function writeLogs(folder: string, { world, web, workers }: Stage): Promise<void> {
+  await mkdir(folder, { recursive: true });
+  const write = (name: string, text: string): Promise<void> => writeFile(join(folder, name), text);
+  const requests = world.seen.map(
+    (one) => `${JSON.stringify({ ...one, wall: new Date(performance.timeOrigin + one.startedAt) })}\n`,
+  );
+  await write('requests.ndjson', requests.join(''));
+  await write('web.ndjson', web.stdout());
+  for (const [place, { processes }] of workers.entries()) {
+    for (const [nth, one] of processes.entries())
+      await write(`worker-${place}-${nth}.ndjson`, `${one.stdout()}${one.stderr()}`);
   }
 }
 

@@ -1,15 +1,22 @@
 import { readEnvironment } from '../../../src/config.ts';
-import type { Context } from '../../../src/flows/context.ts';
 import { compose } from '../../../src/main/compose.ts';
 import { startWorker } from '../../../src/main/run.ts';
 
 /**
- * `perennial worker`, broken on purpose, to show that the soak sees it: `no-lease` gives every taker the lease, whoever holds it; `no-repair` never looks
- * for runs that the queue has lost.
+ * `perennial worker`, broken on purpose, to show that the soak sees it: its store gives every taker the lease, whoever holds it; it never finds a run that the
+ * queue has lost, and nobody has the duty to compare the queue with the store.
  */
 const environment = readEnvironment();
 const composition = await compose(environment);
-const context = broken(composition.context);
+const { store } = composition.context;
+const broken = {
+  ...store,
+  takeLease: store.seizeLease,
+  renewLease: async () => true,
+  overdueRuns: async () => [],
+  takeDuty: async () => false,
+};
+const context = { ...composition.context, store: broken };
 const running = await startWorker({ composition: { ...composition, context }, environment });
 process.once('SIGTERM', () => {
   composition.stopping.abort();
@@ -18,11 +25,3 @@ process.once('SIGTERM', () => {
     .then(composition.close)
     .then(() => process.exit(0));
 });
-
-function broken(whole: Context): Context {
-  const { store } = whole;
-  if (process.argv[2] === 'no-lease') {
-    return { ...whole, store: { ...store, takeLease: store.seizeLease, renewLease: async () => true } };
-  }
-  return { ...whole, store: { ...store, overdueRuns: async () => [] } };
-}

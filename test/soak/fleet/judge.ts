@@ -74,27 +74,31 @@ export function lateness(evidence: Evidence): {
   readonly late: readonly string[];
   readonly repairs: readonly Repair[];
 } {
-  const { members, watched } = evidence;
+  const { members, watched, struck } = evidence;
   const late: string[] = [];
   const repairs: Repair[] = [];
   for (const member of members.filter(isKept)) {
-    const { id, periodMs, lateAfterMs } = member;
-    for (const { fromMs, forMs } of spansOf({ evidence, member })) {
-      const [period, promise] = [periodMs / FLEET_SPEED, lateAfterMs / FLEET_SPEED];
-      if (forMs > promise + REPAIR_WALL_MS)
-        late.push(`${id}: no pull for ${seconds(forMs)}, ${seconds(promise)} promised`);
-      if (forMs - period > REPAIR_FROM_MS)
-        repairs.push({ fault: causeOf({ evidence, dueMs: fromMs + period }), lateMs: forMs - period });
+    const [periodMs, promiseMs] = [member.periodMs / FLEET_SPEED, member.lateAfterMs / FLEET_SPEED];
+    for (const { fromMs, toMs } of spansOf({ evidence, member })) {
+      const [dueMs, lateMs] = [fromMs + periodMs, fromMs + promiseMs];
+      if (toMs > repairedBy({ struck, lateMs })) {
+        late.push(`${member.id}: no pull for ${seconds(toMs - fromMs)}, ${seconds(promiseMs)} promised`);
+      }
+      if (toMs - dueMs > REPAIR_FROM_MS) repairs.push({ fault: causeOf({ struck, dueMs }), lateMs: toMs - dueMs });
     }
-    const oldest = watched.ages.get(id) ?? 0;
-    if (oldest > lateAfterMs + REPAIR_WALL_MS * FLEET_SPEED)
-      late.push(`${id}: records were ${seconds(oldest / FLEET_SPEED)} old`);
   }
-  for (const [id, { seenAt, dueAt }] of watched.purges) {
-    const lateMs = dueAt === null ? 0 : (seenAt - dueAt) / FLEET_SPEED;
-    if (lateMs > REPAIR_WALL_MS) late.push(`${id}: purged ${seconds(lateMs)} after its deadline`);
+  for (const [id, { seenAtMs, lateMs }] of watched.purges) {
+    if (seenAtMs > repairedBy({ struck, lateMs: seenAtMs - lateMs })) {
+      late.push(`${id}: purged ${seconds(lateMs)} after its deadline`);
+    }
   }
   return { late, repairs };
+}
+
+/** Until when what became late at `lateMs` has to be repaired. A fault that strikes in mid-repair gives it its time once more, and once only. */
+function repairedBy({ struck, lateMs }: Pick<Evidence, 'struck'> & { readonly lateMs: number }): number {
+  const within = struck.filter(({ atMs, healedAtMs }) => atMs < lateMs + REPAIR_WALL_MS && healedAtMs > lateMs);
+  return Math.max(lateMs, ...within.map(({ healedAtMs }) => healedAtMs)) + REPAIR_WALL_MS;
 }
 
 /** From each pull to the next, and from the last one to the end; a pull counts from its first request on. */
@@ -104,29 +108,18 @@ function spansOf({
 }: {
   readonly evidence: Evidence;
   readonly member: Member;
-}): readonly { readonly fromMs: number; readonly forMs: number }[] {
-  const begun = seen
-    .filter(
-      ({ authorizationId, path, status }) =>
-        authorizationId === link.authorizationId && status === 200 && path.startsWith('/fhir'),
-    )
-    .map(({ startedAt }) => startedAt)
-    .sort((left, right) => left - right);
-  return begun.map((fromMs, index) => ({ fromMs, forMs: (begun[index + 1] ?? endMs) - fromMs }));
+}): readonly { readonly fromMs: number; readonly toMs: number }[] {
+  const pages = seen.filter(({ authorizationId, path, status }) => {
+    return authorizationId === link.authorizationId && status === 200 && path.startsWith('/fhir');
+  });
+  const begun = pages.map(({ startedAt }) => startedAt).sort((left, right) => left - right);
+  return begun.map((fromMs, index) => ({ fromMs, toMs: begun[index + 1] ?? endMs }));
 }
 
 /** The last fault before a run should have come. */
-function causeOf({
-  evidence: { struck },
-  dueMs,
-}: {
-  readonly evidence: Evidence;
-  readonly dueMs: number;
-}): Repair['fault'] {
-  const before = struck
-    .filter(({ atMs }) => atMs <= dueMs + REPAIR_FROM_MS)
-    .sort((left, right) => right.atMs - left.atMs);
-  return before[0]?.kind ?? 'none';
+function causeOf({ struck, dueMs }: Pick<Evidence, 'struck'> & { readonly dueMs: number }): Repair['fault'] {
+  const before = struck.filter(({ atMs }) => atMs <= dueMs + REPAIR_FROM_MS);
+  return before.toSorted((left, right) => right.atMs - left.atMs)[0]?.kind ?? 'none';
 }
 
 const jobSchema = z.object({

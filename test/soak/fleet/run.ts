@@ -12,7 +12,7 @@ import type { FleetReport } from './report.ts';
 import type { Fault } from './schedule.ts';
 import { type Struck, strikeAll } from './strike.ts';
 import { differences, schedulersOf, storedRows, watchFleet } from './watch.ts';
-import { type Defect, openWorker, type Worker } from './workers.ts';
+import { openWorker, type Worker } from './workers.ts';
 
 /** After the last fault: the longest repair, and a run of everybody. */
 const SETTLED_WITHIN_MS = 200_000;
@@ -33,10 +33,11 @@ export type Stage = {
 /** Opens it all; what was opened before a failure is closed again. */
 export async function openFleet({
   workers: count,
-  defect = null,
+  broken = false,
 }: {
   readonly workers: number;
-  readonly defect?: Defect | null;
+  /** Its workers are broken on purpose. */
+  readonly broken?: boolean;
 }): Promise<Stage> {
   const closers: (() => Promise<unknown>)[] = [];
   const opened = <T extends { readonly close: () => Promise<unknown> }>(one: T): T => {
@@ -68,7 +69,7 @@ export async function openFleet({
     });
     const workers: Worker[] = [];
     for (let index = 0; index < count; index += 1)
-      workers.push(opened(await openWorker({ env: { ...where, ...env }, world, defect })));
+      workers.push(opened(await openWorker({ env: { ...where, ...env }, world, broken })));
     await Promise.all(workers.map((worker) => worker.start()));
     return { world, redis, postgres, prefix, web, workers, close };
   } catch (error) {
@@ -133,9 +134,7 @@ export async function runFleet({
     struck,
     repairs,
     scheduleGapsMs: watched.gaps.map((gap) => gap.forMs),
-    purgesLateMs: [...watched.purges.values()].flatMap(({ seenAt, dueAt }) =>
-      dueAt === null || seenAt <= dueAt ? [] : [(seenAt - dueAt) / FLEET_SPEED],
-    ),
+    purgesLateMs: [...watched.purges.values()].map(({ lateMs }) => lateMs).filter((lateMs) => lateMs > 0),
     woken,
     broken: {
       lost: lostOf(evidence),
@@ -151,8 +150,8 @@ export async function runFleet({
   };
 }
 
-/** Everybody who is there before the faults is pulled once. */
-async function begin({
+/** Hands them over, and waits until each has been pulled. */
+export async function begin({
   stage: { web },
   members,
 }: {

@@ -12,8 +12,6 @@ const rowSchema = z.object({
   id: z.string(),
   state: z.string(),
   usage: z.string(),
-  next_run_at: z.number().nullable(),
-  fresh_as_of: z.number().nullable(),
   purge_due_at: z.number().nullable(),
   phase: z.number().nullable(),
   period_ms: z.number().nullable(),
@@ -22,13 +20,10 @@ export type StoredRow = z.infer<typeof rowSchema>;
 
 /** What was seen from outside while the fleet ran, on the wall (`performance.now`) and on the world's clock. */
 export type Watched = {
-  /** When an authorization was first seen purged, and its deadline; both virtual. */
-  readonly purges: Map<string, { readonly seenAt: number; readonly dueAt: number | null }>;
-  /** The greatest age that the stored records of an authorization had, virtual. */
-  readonly ages: Map<string, number>;
+  /** When an authorization was first seen purged, and how long after its deadline; both wall. */
+  readonly purges: Map<string, { readonly seenAtMs: number; readonly lateMs: number }>;
   /** Spans in which repeating jobs were missing or too many. */
   readonly gaps: { readonly fromMs: number; readonly forMs: number }[];
-  readonly looks: () => number;
 };
 
 /** Looks twice a second at the database and at Redis, each by its own door, until `signal` aborts. A server that is away is not looked at. */
@@ -45,17 +40,15 @@ export function watchFleet({
   readonly prefix: string;
   readonly signal: AbortSignal;
 }): { readonly watched: Watched; readonly done: Promise<void> } {
-  let looks = 0;
   let brokenSince: number | null = null;
-  const watched: Watched = { purges: new Map(), ages: new Map(), gaps: [], looks: () => looks };
+  const watched: Watched = { purges: new Map(), gaps: [] };
   const look = async (): Promise<void> => {
     const rows = await storedRows(postgres);
     const now = world.clock.now();
-    looks += 1;
-    for (const { id, state, usage, fresh_as_of, purge_due_at } of rows) {
-      if (state === 'purged' && !watched.purges.has(id)) watched.purges.set(id, { seenAt: now, dueAt: purge_due_at });
-      if (state !== 'active' || usage !== 'MULTIPLE' || fresh_as_of === null) continue;
-      watched.ages.set(id, Math.max(watched.ages.get(id) ?? 0, now - fresh_as_of));
+    for (const { id, state, purge_due_at: dueAt } of rows) {
+      if (state !== 'purged' || watched.purges.has(id)) continue;
+      const lateMs = dueAt === null ? 0 : world.clock.toWallMs(now - dueAt);
+      watched.purges.set(id, { seenAtMs: performance.now(), lateMs });
     }
     const { missing, extra } = differences({ rows, scheduled: await schedulersOf({ redis, prefix }) });
     const whole = missing.length + extra.length === 0;
@@ -77,7 +70,7 @@ export function watchFleet({
 
 /** Every authorization as it is stored. */
 export async function storedRows(postgres: PostgresServer): Promise<readonly StoredRow[]> {
-  const columns = 'id, state, usage, next_run_at, fresh_as_of, purge_due_at, phase, period_ms';
+  const columns = 'id, state, usage, purge_due_at, phase, period_ms';
   return z.array(rowSchema).parse(await postgres.sql('fleet', `select ${columns} from perennial.authorizations`));
 }
 

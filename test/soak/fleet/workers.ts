@@ -3,8 +3,6 @@ import { type Process, startProcess } from '../../support/processes.ts';
 import { type SilentProxy, silentProxy } from '../../support/silent-proxy.ts';
 import type { World } from '../../support/world.ts';
 
-/** A worker broken on purpose; see broken-worker.ts. */
-export type Defect = 'no-lease' | 'no-repair';
 const BROKEN = fileURLToPath(new URL('./broken-worker.ts', import.meta.url));
 
 /** One place in the fleet, in which one worker process runs after the other. */
@@ -30,11 +28,12 @@ const STARTS_MAX = 40;
 export async function openWorker({
   env,
   world,
-  defect = null,
+  broken = false,
 }: {
   readonly env: Readonly<Record<'REDIS_URL' | 'DATABASE_URL' | 'KEY_DATABASE_URL' | (string & {}), string>>;
   readonly world: Pick<World, 'rate'>;
-  readonly defect?: Defect | null;
+  /** Runs broken-worker.ts instead. */
+  readonly broken?: boolean;
 }): Promise<Worker> {
   const redis = await silentProxy(new URL(env['REDIS_URL'] ?? ''));
   const postgres = await silentProxy(new URL(env['DATABASE_URL'] ?? ''));
@@ -55,8 +54,7 @@ export async function openWorker({
   const start = async ({ stepMs }: { readonly stepMs: number } = { stepMs: 0 }): Promise<void> => {
     for (let starts = 1; ; starts += 1) {
       const more = { ...own, CLOCK_EPOCH_MS: epochOf({ world, stepMs }) };
-      const entry = defect === null ? {} : { entry: BROKEN };
-      const process = startProcess({ args: [defect ?? 'worker'], env: more, ...entry });
+      const process = startProcess({ args: ['worker'], env: more, ...(broken ? { entry: BROKEN } : {}) });
       processes.push(process);
       try {
         await process.line(/"event":"(worker_started)"/);
