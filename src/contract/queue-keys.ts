@@ -34,6 +34,11 @@ export function shardPrefixOf({
   return shards === 1 && !cluster ? prefix : `{${prefix}:${index}-of-${shards}}`;
 }
 
+/** Which layouts may hold something, by their numbers of shards, and when a worker last took from each. */
+export function layoutsKey(intakePrefix: string): string {
+  return `${intakePrefix}:layouts`;
+}
+
 /** What tells a shard from the others in a name for people, such as `2-of-4`; null for a prefix without shards. */
 export function shardLabelIn(prefix: string): string | null {
   return /^\{.*:(\d+-of-\d+)\}$/.exec(prefix)?.[1] ?? null;

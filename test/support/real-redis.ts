@@ -35,7 +35,12 @@ export function randomPrefix(): string {
 export async function dropPrefix(url: string, prefix: string): Promise<void> {
   const redis = new Redis(url);
   try {
-    for await (const keys of keysUnder({ redis, prefix })) await redis.del(keys);
+    for await (const keys of keysUnder({ redis, prefix })) {
+      // One by one: in a Cluster they lie in several slots.
+      const pipeline = redis.pipeline();
+      for (const key of keys) pipeline.unlink(key);
+      await pipeline.exec();
+    }
   } finally {
     redis.disconnect();
   }

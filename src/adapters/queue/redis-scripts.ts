@@ -7,6 +7,48 @@ redis.call('SADD', KEYS[1], ARGV[2])
 `;
 
 /**
+ * Notes a layout as used. KEYS: the noted layouts, scored with the second in which a worker last took from them, by Redis' own clock. ARGV: the number of
+ * shards, and '1' for one that takes. The layout of before there were notes may hold something wherever no note is.
+ */
+export const USE_LAYOUT_SCRIPT = `
+local now = redis.call('TIME')[1]
+if redis.call('EXISTS', KEYS[1]) == 0 then redis.call('ZADD', KEYS[1], 0, '1') end
+if ARGV[2] == '1' then redis.call('ZADD', KEYS[1], now, ARGV[1]) else redis.call('ZADD', KEYS[1], 'NX', now, ARGV[1]) end
+`;
+
+/** The noted layouts, each with the seconds since a worker last took from it. KEYS: the noted layouts. */
+export const LAYOUTS_SCRIPT = `
+local now, answer, noted = redis.call('TIME')[1], {}, redis.call('ZRANGE', KEYS[1], 0, -1, 'WITHSCORES')
+for at = 1, #noted, 2 do
+  answer[#answer + 1] = tonumber(noted[at])
+  answer[#answer + 1] = now - noted[at + 1]
+end
+return answer
+`;
+
+/** Forgets a layout that nobody took from for ARGV[2] seconds. KEYS: the noted layouts. ARGV: the number of shards, the seconds. */
+export const FORGET_LAYOUT_SCRIPT = `
+local score = redis.call('ZSCORE', KEYS[1], ARGV[1])
+if score and redis.call('TIME')[1] - score > tonumber(ARGV[2]) then redis.call('ZREM', KEYS[1], ARGV[1]) end
+`;
+
+/** Removes one job that has not ended, whoever holds it, and says whether it was there. KEYS: the job. ARGV: the queue's keys up to the last colon, the job's id. */
+export const TAKE_OUT_SCRIPT = `
+for _, state in ipairs({ 'delayed', 'prioritized' }) do redis.call('ZREM', ARGV[1] .. state, ARGV[2]) end
+for _, state in ipairs({ 'wait', 'paused', 'active' }) do redis.call('LREM', ARGV[1] .. state, 0, ARGV[2]) end
+redis.call('SREM', ARGV[1] .. 'stalled', ARGV[2])
+redis.call('DEL', KEYS[1] .. ':lock', KEYS[1] .. ':logs')
+return redis.call('DEL', KEYS[1])
+`;
+
+/** Forgets what is noted of the jobs of a given-up layout, and keeps what was handed in. KEYS: the set of noted jobs. */
+export const FORGET_NOTES_SCRIPT = `
+for _, member in ipairs(redis.call('SMEMBERS', KEYS[1])) do
+  if not string.match(member, '^intake:') then redis.call('SREM', KEYS[1], member) end
+end
+`;
+
+/**
  * The jobs of one authorization, removed (or, where ARGV[2] is not 'remove', counted): BullMQ's own removal, state by state, in one step and without the
  * event that would name them again. A locked one stays. KEYS: its set of noted jobs. ARGV: prefix, what to do, the repeating queue, the authorization's id,
  * then jobs as '<queue>:<job id>'. Answers { jobs, locked ones }.

@@ -53,7 +53,12 @@ export function createWorkQueue({
   return {
     queues,
     queueOf,
-    ready: () => translated(async () => void (await Promise.all(queues.map(({ queue }) => queue.waitUntilReady())))),
+    ready: () =>
+      translated(async () => {
+        await Promise.all(queues.map(({ queue }) => queue.waitUntilReady()));
+        // Before anything is added: whoever purges looks where a note says that something may lie.
+        await backend.layouts?.use({ takes: false });
+      }),
     schedule: (job) => {
       const { authorizationId } = job;
       return usable(() => upsert({ queue: queueOf(REPEATING, authorizationId), authorizationId, slot: slotNow(job) }));

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import type { JobDefinition } from '../../../src/adapters/queue/consume.ts';
 import { PerennialError } from '../../../src/core/errors.ts';
 import type { JobOutcome } from '../../../src/core/ports/queue.ts';
-import { gate, intakeOf, jobsOf, openJobsOf, recorder, staysSo, waitUntil } from '../bench.ts';
+import { gate, intakeOf, jobsOf, newIdBeside, openJobsOf, recorder, staysSo, waitUntil } from '../bench.ts';
 import type { Suite } from '../queue.contract.ts';
 
 const CANARY = 'canary-refresh-9c1d';
@@ -180,7 +180,7 @@ export function consumingContract({ bench, place }: Suite): void {
       async (_, room) => {
         const { queue, newId, start } = bench();
         const running = newId('running');
-        const later = Array.from({ length: 5 }, () => newId('later'));
+        const later = Array.from({ length: 5 }, () => newIdBeside(bench(), running));
         const { opened, open } = gate();
         const taken: unknown[] = [];
         const definition: JobDefinition = {
