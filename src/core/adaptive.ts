@@ -1,6 +1,7 @@
 import { type ChangeRates, HOURS } from './change-profile.ts';
 import type { Instant } from './clock.ts';
-import { LIMITS, UNITS } from './limits.ts';
+import { FRESHNESS_LIMITS } from './freshness-limits.ts';
+import { UNITS } from './limits.ts';
 import { leastLateBy } from './next-run.ts';
 
 const { HOUR_MS } = UNITS;
@@ -32,7 +33,7 @@ export function worthOfPull({
 
 /**
  * When the records of an authorization are pulled next: once the changes expected since the last pull have waited for `worth` change-hours, within the range, and in time
- * for the promise. Where that moment comes at the same time for many (a nightly batch), their phases spread them over {@link LIMITS.adaptiveSpreadMs}.
+ * for the promise. Where that moment comes at the same time for many (a nightly batch), their phases spread them over {@link FRESHNESS_LIMITS.adaptiveSpreadMs}.
  * Pure arithmetic over the hours until then; a simulation calls it some hundred million times.
  */
 export function nextPullAt({
@@ -89,7 +90,7 @@ function wantedAt({
       const reached = since + (missing === 0 ? 0 : (2 * missing) / (waiting + waitingThen));
       const first = rates[Math.floor(start) % HOURS] ?? 0;
       const drawn = herding({ first, hours: reached - start, waiting: waitingThen });
-      return Math.min(until, reached * HOUR_MS + phase * LIMITS.adaptiveSpreadMs * drawn);
+      return Math.min(until, reached * HOUR_MS + phase * FRESHNESS_LIMITS.adaptiveSpreadMs * drawn);
     }
     waited += more;
     waiting += rate * hours;

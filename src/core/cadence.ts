@@ -1,3 +1,4 @@
+import type { AdaptiveRange } from './adaptive.ts';
 import type { CadenceOverride } from './authorization.ts';
 import type { Instant } from './clock.ts';
 import { LIMITS } from './limits.ts';
@@ -12,29 +13,45 @@ export type CadenceTable = {
 
 export type Cadence = { readonly pullEveryMs: number; readonly lateAfterMs: number };
 
+type Governed = {
+  readonly network: NetworkName;
+  readonly endpoint: { readonly id: string };
+  readonly cadence: CadenceOverride;
+};
+
 /** The cadence of one authorization: the network's numbers, overridden by the operator per network, then per endpoint, then by the caller. */
-export function cadenceOf(
-  authorization: {
-    readonly network: NetworkName;
-    readonly endpoint: { readonly id: string };
-    readonly cadence: CadenceOverride;
-  },
-  table: CadenceTable,
-): Cadence {
-  const endpoints = new Map(Object.entries(table.endpoints));
-  const base = NETWORK_POLICIES[authorization.network];
-  const layers: readonly (CadenceOverride | undefined)[] = [
-    table.networks[authorization.network],
-    endpoints.get(authorization.endpoint.id),
-    authorization.cadence,
-  ];
-  return layers.reduce<Cadence>(
+export function cadenceOf(authorization: Governed, table: CadenceTable): Cadence {
+  const { pullEveryMs, lateAfterMs } = NETWORK_POLICIES[authorization.network];
+  return layersOf(authorization, table).reduce<Cadence>(
     (cadence, layer) => ({
       pullEveryMs: layer?.pullEveryMs ?? cadence.pullEveryMs,
       lateAfterMs: layer?.lateAfterMs ?? cadence.lateAfterMs,
     }),
-    { pullEveryMs: base.pullEveryMs, lateAfterMs: base.lateAfterMs },
+    { pullEveryMs, lateAfterMs },
   );
+}
+
+/**
+ * Within what its cadence adapts to its endpoint; null where it does not. Whoever names a period gets that period, unless the same or a later word says `adaptive`: then
+ * it is the budget of pulls, and the range is wide enough for it.
+ */
+export function adaptiveRangeOf(authorization: Governed, table: CadenceTable): AdaptiveRange | null {
+  const { adaptive, adaptiveMinMs, adaptiveMaxMs } = NETWORK_POLICIES[authorization.network];
+  const isOn = layersOf(authorization, table).reduce<boolean>(
+    (before, layer) => layer?.adaptive ?? (layer?.pullEveryMs === undefined && before),
+    adaptive,
+  );
+  const { pullEveryMs } = cadenceOf(authorization, table);
+  const range = { minMs: Math.min(adaptiveMinMs, pullEveryMs), maxMs: Math.max(adaptiveMaxMs, pullEveryMs) };
+  return isOn && range.minMs < range.maxMs ? range : null;
+}
+
+function layersOf(
+  { network, endpoint, cadence }: Governed,
+  { networks, endpoints }: CadenceTable,
+): readonly (CadenceOverride | undefined)[] {
+  const ofEndpoint = Object.hasOwn(endpoints, endpoint.id) ? endpoints[endpoint.id] : undefined;
+  return [networks[network], ofEndpoint, cadence];
 }
 
 /** How long before its end a token of this lifetime is replaced, in milliseconds. */

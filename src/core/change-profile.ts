@@ -1,5 +1,6 @@
 import type { Instant } from './clock.ts';
-import { LIMITS, UNITS } from './limits.ts';
+import { FRESHNESS_LIMITS } from './freshness-limits.ts';
+import { UNITS } from './limits.ts';
 
 /** Hours of the day (UTC) in which changes are counted: payers load their data in nightly batches, and an hour tells one from the next. */
 export const HOURS = 24;
@@ -42,7 +43,7 @@ export function observe({
   readonly to: Instant;
   readonly changed: boolean;
 }): void {
-  if (!(to > from) || to - from > LIMITS.observedMaxMs) return;
+  if (!(to > from) || to - from > FRESHNESS_LIMITS.observedMaxMs) return;
   const last = Math.floor(to / HOUR_MS);
   let expected = 0;
   for (let at = Math.floor(from / HOUR_MS); at <= last; at += 1) {
@@ -71,7 +72,7 @@ export function remember({
   readonly at: Instant;
 }): ChangeProfile {
   if (profile === null) return { ...tally, updatedAt: at };
-  const kept = Math.exp(-Math.max(0, at - profile.updatedAt) / LIMITS.changesFadeMs);
+  const kept = Math.exp(-Math.max(0, at - profile.updatedAt) / FRESHNESS_LIMITS.changesFadeMs);
   const sum = (before: Float64Array, added: Float64Array) =>
     before.map((value, hour) => value * kept + (added[hour] ?? 0));
   return {
@@ -83,8 +84,8 @@ export function remember({
 
 /** Changes per authorization and hour over all of these endpoints, each weighted by how much it was watched; the mean of a network. */
 export function meanRateOf(tallies: Iterable<Tally>): number {
-  let changes = LIMITS.changesOfPrior;
-  let watchedHours = LIMITS.changesOfPrior / LIMITS.changeRatePriorPerHour;
+  let changes = FRESHNESS_LIMITS.changesOfPrior;
+  let watchedHours = FRESHNESS_LIMITS.changesOfPrior / FRESHNESS_LIMITS.changeRatePriorPerHour;
   for (const tally of tallies) {
     changes += sumOf(tally.changes);
     watchedHours += sumOf(tally.watchedHours);
@@ -101,16 +102,16 @@ export function ratesOf({ tally, meanPerHour }: { readonly tally: Tally; readonl
     changes: sumOf(tally.changes),
     hours: sumOf(tally.watchedHours),
     towards: meanPerHour,
-    by: LIMITS.changesOfPrior,
+    by: FRESHNESS_LIMITS.changesOfPrior,
   });
   return tally.changes.map((changes, hour) =>
-    shrunk({ changes, hours: tally.watchedHours[hour] ?? 0, towards: own, by: LIMITS.changesOfHourPrior }),
+    shrunk({ changes, hours: tally.watchedHours[hour] ?? 0, towards: own, by: FRESHNESS_LIMITS.changesOfHourPrior }),
   );
 }
 
 /** Whether each hour of the day was watched for long enough to plan by it. */
 export function isLearned({ watchedHours }: Tally): boolean {
-  return watchedHours.every((hours) => hours >= LIMITS.learnedAfterHours);
+  return watchedHours.every((hours) => hours >= FRESHNESS_LIMITS.learnedAfterHours);
 }
 
 /** A rate seen, drawn towards one expected as if `by` changes had been seen at that. */
@@ -125,7 +126,7 @@ function shrunk({
   readonly towards: number;
   readonly by: number;
 }): number {
-  return Math.min(LIMITS.changeRateMaxPerHour, (changes + by) / (hours + by / towards));
+  return Math.min(FRESHNESS_LIMITS.changeRateMaxPerHour, (changes + by) / (hours + by / towards));
 }
 
 function sumOf(values: Float64Array): number {

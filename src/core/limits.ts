@@ -166,36 +166,6 @@ export const LIMITS = {
   runEarlyMaxMs: MINUTE_MS,
   /** How long before its records would be late an authorization runs at the latest, where its slots do not come in time. */
   pullLeadMs: HOUR_MS,
-  /** What pulls have told of an endpoint counts a third after so long: payers change their batches by the season, and a few weeks tell the hours apart. */
-  changesFadeMs: 14 * DAY_MS,
-  /** Two pulls further apart than this tell nothing about the hours between. */
-  observedMaxMs: 3 * DAY_MS,
-  /** Each hour of the day was watched for so many authorization-hours before an endpoint's cadence adapts: a week of one patient. */
-  learnedAfterHours: 6.5,
-  /** Records change every few days; only the rates' proportion to each other matters, so a guess does no harm. */
-  changeRatePriorPerHour: 1 / (4 * 24),
-  /** Changes seen before an endpoint's own rate outweighs its network's. */
-  changesOfPrior: 2,
-  /** Changes seen in an hour of the day before its rate outweighs the endpoint's mean. */
-  changesOfHourPrior: 0.5,
-  /** No adaptive range is finer than an hour, so no rate above this makes a difference. */
-  changeRateMaxPerHour: 1,
-  /** The pulls that follow one nightly batch are spread over this: 100,000 patients of one endpoint are 28 pulls a second. */
-  adaptiveSpreadMs: HOUR_MS,
-  /** A slot that comes before a planned pull by this share of the period or less does it: a quarter of an hour of six. */
-  adaptiveEarlyShare: 1 / 24,
-  /** Pulls of one endpoint are added to its profile together, this often at most: a thousand patients share one row. A crash forgets as much. */
-  learnEveryWallMs: 10 * SECOND_MS,
-  /** How old the profiles may be that a worker plans by; what it learns itself it knows at once. */
-  profilesFreshMs: HOUR_MS,
-  /** A webhook's event is taken once within this; senders try again for half an hour, and people send by hand for a day. */
-  hooksSeenForMs: 2 * DAY_MS,
-  /** Old events that each delivery forgets: more than come in, so that none pile up. */
-  hooksForgottenMax: 10,
-  /** Authorizations that one webhook may mean: one consent covers a few payers. */
-  hookMeansMax: 20,
-  /** A webhook is some hundred bytes. */
-  hookMaxBytes: 64 * KIB,
   /** Authorizations that the reconciler looks at in one go: some 5 ms of Redis, and one query. */
   reconcilePageSize: 500,
   /** Between two such looks where little is wrong: a million authorizations take three hours and 3 % of a core. */
@@ -226,7 +196,7 @@ export const LIMITS = {
   reconcileFreshMs: 10 * MINUTE_MS,
   /** After downtime all that is overdue is planned within this; within an hour, and long before the next day's promise. */
   catchUpWithinMs: HOUR_MS,
-  /** Between two runs of a catch-up, while that fits in: 50 a second over the fleet, which the store and most payers carry. */
+  /** Between two runs of a catch-up, while that fits in; wall time: 50 a second over the fleet, which the store and most payers carry. */
   catchUpSpacingMs: 20,
   /** So many overdue runs need no plan: they just run. */
   catchUpAbove: 100,

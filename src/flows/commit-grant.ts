@@ -66,7 +66,7 @@ function withAssumedEnd({
 
 /** What the tokens make of the authorization: its first life after an exchange, its ends and period after a refresh. */
 function patchOf({
-  work: { context, authorization },
+  work: { context, authorization, source },
   grant,
   sentAt,
   next,
@@ -103,9 +103,18 @@ function patchOf({
   });
   const { ends, periodMs, usage } = admission;
   const nextWarningAt = nextWarningOf({ context, ends, usage, refreshGrantedAt: sentAt });
-  if (!first) return { ends, periodMs, nextWarningAt, trouble: null };
+  const upstreamRef = source.refOfToken(grant.accessToken) ?? authorization.upstreamRef;
+  if (!first) return { ends, periodMs, nextWarningAt, upstreamRef, trouble: null };
   const reason = authorization.stateReason === 'reauthorized' ? 'reauthorized' : 'exchanged';
-  return { ...admission, ...moveTo('active', reason), endpoint, authorizedAt, nextWarningAt, trouble: null };
+  return {
+    ...admission,
+    ...moveTo('active', reason),
+    endpoint,
+    authorizedAt,
+    nextWarningAt,
+    upstreamRef,
+    trouble: null,
+  };
 }
 
 /**

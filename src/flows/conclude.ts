@@ -77,5 +77,9 @@ export async function concludePull({
     return { kind: 'done', reason: gone };
   }
   if (report.retry !== null) return putBack({ work, ...report.retry, patch: { lastPull } });
+  if (result === 'complete' && authorization.freshAsOf !== null) {
+    const changed = published.added + published.modified + published.removed > 0;
+    await context.learner.learn({ authorization, from: authorization.freshAsOf, to: report.asOf, changed });
+  }
   return finish({ lastPull, freshAsOf: report.asOf, failedRuns: 0, lastError: null });
 }

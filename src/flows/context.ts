@@ -7,6 +7,7 @@ import type { Store } from '../core/ports/store.ts';
 import type { Log, Metrics } from '../core/ports/telemetry.ts';
 import type { Sources } from '../core/ports/upstream.ts';
 import type { Vault } from '../core/ports/vault.ts';
+import type { Learner } from './learn.ts';
 
 /** Everything a flow may touch. Made once by the composition root, handed to every flow. */
 export type Context = {
@@ -21,6 +22,8 @@ export type Context = {
   readonly log: Log;
   readonly metrics: Metrics;
   readonly cadence: CadenceTable;
+  /** What this process learns of when endpoints change. */
+  readonly learner: Learner;
   /** How many days ahead of its end an authorization is warned of. */
   readonly warnDays: readonly number[];
   /** A purge this late is somebody's alarm; wall time. */

@@ -74,6 +74,7 @@ function newAuthorization({
   const endpoint = endpointOf(request);
   const cadence = cadenceOverrideOf(request);
   const { id, source, network, usage } = request;
+  const { accessToken } = tokens.tokens;
   const common = {
     id,
     source,
@@ -87,6 +88,8 @@ function newAuthorization({
     phase: spreadOf(id),
     nextRunAt: now,
     nextPullAt: null,
+    toldAt: null,
+    upstreamRef: accessToken === null ? null : (context.sources.get(source)?.refOfToken(accessToken) ?? null),
     purgedAt: null,
     atEnd: request.atEnd ?? null,
     upstreamEnd: null,

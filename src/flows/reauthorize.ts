@@ -68,6 +68,7 @@ function patchOf(draft: Authorization) {
     trouble: null,
     periodMs: draft.periodMs,
     nextRunAt: draft.nextRunAt,
+    upstreamRef: draft.upstreamRef,
     purgeDueAt: draft.purgeDueAt,
     purgeReason: draft.purgeReason,
     atEnd: draft.atEnd,

@@ -1,6 +1,7 @@
-import { cadenceOf } from '../core/cadence.ts';
+import type { Authorization } from '../core/authorization.ts';
+import { adaptiveRangeOf, cadenceOf } from '../core/cadence.ts';
 import type { Instant } from '../core/clock.ts';
-import { decidePull } from '../core/decide-pull.ts';
+import { type AdaptivePlan, decidePull, isNews } from '../core/decide-pull.ts';
 import { decideRun } from '../core/decide-run.ts';
 import { LIMITS } from '../core/limits.ts';
 import { nextRunOf } from '../core/next-run.ts';
@@ -23,23 +24,28 @@ export function refreshAndPull({
   context,
   authorizationId,
   askedFor,
+  doubted = false,
   signal,
 }: {
   readonly context: Context;
   readonly authorizationId: string;
+  /** Somebody wants everything read now. */
   readonly askedFor: boolean;
+  /** Somebody says that the grant is over: its refresh token is offered now, and what the source answers settles it. */
+  readonly doubted?: boolean;
   readonly signal: AbortSignal;
 }): Promise<JobOutcome> {
   return takeUp({ context, authorizationId, signal, wanted: 'active' }, async (work) => {
     const { authorization } = work;
-    const { periodMs, phase, nextRunAt } = authorization;
+    const { periodMs, phase, nextRunAt, toldAt, lastPull } = authorization;
     if (periodMs === null) return { kind: 'done', reason: 'not_repeating' };
     const neededUntil = context.queue.nextRunAt({ authorizationId, periodMs, phase });
-    const run = decideRun({ nextRunAt, slot: neededUntil, askedFor, now: context.clock.now() });
+    const wanted = askedFor || doubted || isNews({ toldAt, pulledAt: lastPull?.at ?? null });
+    const run = decideRun({ nextRunAt, slot: neededUntil, askedFor: wanted, now: context.clock.now() });
     if (run.kind === 'not_yet')
       return waitForPlan({ context, until: run.until, slot: neededUntil, reason: run.reason });
     return throughGate({ work, needs: 'pages', askedFor }, (inside) =>
-      refreshThenPull({ work: inside, neededUntil, askedFor }),
+      refreshThenPull({ work: inside, neededUntil, askedFor, doubted }),
     );
   });
 }
@@ -48,13 +54,15 @@ async function refreshThenPull({
   work,
   neededUntil,
   askedFor,
+  doubted,
 }: {
   readonly work: Work;
   readonly neededUntil: Instant;
   readonly askedFor: boolean;
+  readonly doubted: boolean;
 }): Promise<JobOutcome> {
   const { context, authorization } = work;
-  const access = await ensureAccessToken({ ...work, neededUntil, rejected: false });
+  const access = await ensureAccessToken({ ...work, neededUntil, rejected: doubted, asTaken: work.held.standing });
   const given = access.kind === 'later' ? access.meanwhile : access.kind === 'token' ? access : null;
   // A token endpoint that is away does not keep the records waiting while the token in hand still serves.
   const failed = access.kind === 'token' ? null : access;
@@ -66,6 +74,8 @@ async function refreshThenPull({
     cadence: cadenceOf(authorization, context.cadence),
     askedFor,
     nextRunAt: neededUntil,
+    adaptive: adaptivePlanOf(work),
+    toldAt: authorization.toldAt,
     now: context.clock.now(),
   });
   const finish = async (patch: PulledPatch): Promise<JobOutcome> => {
@@ -99,20 +109,44 @@ function waitForPlan({
   return { kind: 'again', afterWallMs: Math.max(LIMITS.retryMinWallMs, clock.toWallMs(until - clock.now())), reason };
 }
 
-/** Writes down the next run, and re-phases the repeating job where the refresh changed its period. */
-async function plan({
-  work: { context, held, authorization },
+/** The plan for the next pull, where its cadence adapts still. */
+function adaptivePlanOf({ context, authorization }: Work): AdaptivePlan | null {
+  const { nextPullAt } = authorization;
+  const range = nextPullAt === null ? null : adaptiveRangeOf(authorization, context.cadence);
+  return range === null || nextPullAt === null ? null : { nextPullAt, minMs: range.minMs };
+}
+
+/** When to pull next, after a run that has pulled or left it out: at once where the source has something new already. */
+async function nextPullOf({
+  work,
   patch,
+  standing,
+  now,
 }: {
   readonly work: Work;
   readonly patch: PulledPatch;
-}): Promise<JobOutcome> {
-  const { store, queue, clock } = context;
-  const { id: authorizationId, phase, nextPullAt } = authorization;
-  const periodMs = (await store.get(authorizationId))?.periodMs ?? authorization.periodMs;
+  /** As it is in the store by now: a webhook waits for no lease. */
+  readonly standing: Authorization;
+  readonly now: Instant;
+}): Promise<Instant | null> {
+  const { context, authorization } = work;
+  const { lastPull = standing.lastPull, freshAsOf } = patch;
+  if (isNews({ toldAt: standing.toldAt, pulledAt: lastPull?.at ?? null })) return now;
+  if (freshAsOf === undefined || freshAsOf === null) return adaptivePlanOf(work)?.nextPullAt ?? null;
+  return lastPull?.result === 'complete' ? context.learner.plan({ authorization, pulledAt: freshAsOf }) : null;
+}
+
+/** Writes down the next run, and re-phases the repeating job where the refresh changed its period. */
+async function plan({ work, patch }: { readonly work: Work; readonly patch: PulledPatch }): Promise<JobOutcome> {
+  const { context, held, authorization } = work;
+  const { store, queue, clock, owner } = context;
+  const { id: authorizationId, phase } = authorization;
+  const standing = (await store.get(authorizationId)) ?? authorization;
+  const periodMs = standing.periodMs ?? authorization.periodMs;
   if (periodMs === null) return { kind: 'done', reason: 'not_repeating' };
   if (periodMs !== authorization.periodMs) await queue.schedule({ authorizationId, periodMs, phase });
   const now = clock.now();
+  const nextPullAt = await nextPullOf({ work, patch, standing, now });
   const next = nextRunOf({
     slot: queue.nextRunAt({ authorizationId, periodMs, phase }),
     nextPullAt,
@@ -120,8 +154,10 @@ async function plan({
     lateAfterMs: cadenceOf(authorization, context.cadence).lateAfterMs,
     now,
   });
-  const written = await store.update({ ...held.fence, patch: { ...patch, nextRunAt: next.at }, actor: WORKER_ACTOR });
+  const whole = { ...patch, nextRunAt: next.at, nextPullAt };
+  const written = await store.update({ ...held.fence, patch: whole, actor: WORKER_ACTOR, release: { owner } });
   if (written === 'superseded') return { kind: 'done', reason: written };
+  held.wasReleased();
   // This very job is the one that is needed early: it goes back, and no second one stands beside it.
   if (next.by === 'own_job') {
     const afterWallMs = Math.max(LIMITS.retryMinWallMs, clock.toWallMs(next.at - now));

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import {
+  adaptiveRangeOf,
   backoffMs,
   type CadenceTable,
   cadenceOf,
@@ -26,6 +27,7 @@ describe('the table of the design', () => {
       lateAfterMs: late * HOUR_MS,
       adaptiveMinMs: least * HOUR_MS,
       adaptiveMaxMs: most * HOUR_MS,
+      adaptive: network === 'TEFCA_IAS',
     });
     expect(cadenceOf(on(network), NO_OVERRIDES)).toEqual({ pullEveryMs: pull * HOUR_MS, lateAfterMs: late * HOUR_MS });
   });
@@ -65,6 +67,35 @@ describe('every number can be overridden', () => {
 
   test.each(['constructor', '__proto__', 'toString'])('an endpoint called %s is one without an override', (id) => {
     expect(cadenceOf({ ...on('TEFCA_IAS'), endpoint: { id } }, NO_OVERRIDES).pullEveryMs).toBe(6 * HOUR_MS);
+  });
+});
+
+describe('an adaptive cadence', () => {
+  const HOURS = (min: number, max: number) => ({ minMs: min * HOUR_MS, maxMs: max * HOUR_MS });
+
+  test.each([
+    ['TEFCA by itself', 'TEFCA_IAS', {}, {}, HOURS(1, 23)],
+    ['CMS not by itself', 'CMS_9115', {}, {}, null],
+    ['CMS where the operator says so', 'CMS_9115', { CMS_9115: { adaptive: true } }, {}, HOURS(23, 47)],
+    ['not ONC, whoever says so: its range is one number', 'ONC_G10', { ONC_G10: { adaptive: true } }, {}, null],
+    ['not where the operator says so', 'TEFCA_IAS', { TEFCA_IAS: { adaptive: false } }, {}, null],
+    ['not where the operator names a period', 'TEFCA_IAS', { TEFCA_IAS: { pullEveryMs: 8 * HOUR_MS } }, {}, null],
+    ['not where the caller names a period', 'TEFCA_IAS', {}, { pullEveryMs: 8 * HOUR_MS }, null],
+    [
+      'with a budget of the operator',
+      'TEFCA_IAS',
+      { TEFCA_IAS: { pullEveryMs: HOUR_MS / 2, adaptive: true } },
+      {},
+      HOURS(0.5, 23),
+    ],
+  ] as const)('is %s', (_which, network, networks, cadence, range) => {
+    expect(adaptiveRangeOf(on(network, cadence), { networks, endpoints: {} })).toEqual(range);
+  });
+
+  test('is switched per endpoint too, above its network', () => {
+    const table = { networks: { TEFCA_IAS: { adaptive: false } }, endpoints: { 'payer-1': { adaptive: true } } };
+    expect(adaptiveRangeOf(on('TEFCA_IAS'), table)).toEqual(HOURS(1, 23));
+    expect(adaptiveRangeOf({ ...on('TEFCA_IAS'), endpoint: { id: 'payer-2' } }, table)).toBeNull();
   });
 });
 

@@ -193,9 +193,10 @@ describe('the cadence file', () => {
     readJsonSetting({ name: 'CADENCE_FILE', file: undefined, text, schema: cadenceSchema });
 
   test('says hours, per network and per endpoint', () => {
-    const text = '{"networks":{"ONC_G10":{"pullEveryHours":12}},"endpoints":{"payer-1":{"lateAfterHours":1.5}}}';
+    const text =
+      '{"networks":{"ONC_G10":{"pullEveryHours":12},"CMS_9115":{"adaptive":true}},"endpoints":{"payer-1":{"lateAfterHours":1.5}}}';
     expect(read(text)).toEqual({
-      networks: { ONC_G10: { pullEveryMs: 12 * HOUR_MS } },
+      networks: { ONC_G10: { pullEveryMs: 12 * HOUR_MS }, CMS_9115: { adaptive: true } },
       endpoints: { 'payer-1': { lateAfterMs: 1.5 * HOUR_MS } },
     });
   });

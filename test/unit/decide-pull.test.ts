@@ -14,6 +14,9 @@ const pulled = (hoursAgo: number, result: 'complete' | 'partial' | 'failed' = 'c
   durationMs: 1,
 });
 
+/** An adaptive plan for so many hours from now, of a range from so many hours on. */
+const plan = (hours: number, minHours = 1) => ({ nextPullAt: NOW + hours * HOUR_MS, minMs: minHours * HOUR_MS });
+
 /** A network of 6 h whose last pull was complete an hour ago; the next run comes in an hour. */
 function decide({ authorization, ...rest }: Change = {}) {
   return decidePull({
@@ -44,6 +47,18 @@ describe('every branch', () => {
     ['somebody asks for it', { askedFor: true }, 'pull', 'asked_for'],
     ['the last pull was partial', { authorization: { lastPull: pulled(1, 'partial') } }, 'pull', 'last_not_complete'],
     ['the last pull failed', { authorization: { lastPull: pulled(1, 'failed') } }, 'pull', 'last_not_complete'],
+    ['its source has told of news since', { toldAt: NOW - 1 }, 'pull', 'told'],
+    ['its source told of news before', { toldAt: NOW - HOUR_MS - 1 }, 'skip', 'not_due'],
+    ['an adaptive plan lies ahead, whatever the next run', { adaptive: plan(1), nextRunAt: null }, 'skip', 'not_due'],
+    ['an adaptive plan has come', { adaptive: plan(0) }, 'pull', 'expected_change'],
+    ['an adaptive plan comes in a quarter of an hour', { adaptive: plan(0.25) }, 'pull', 'expected_change'],
+    ['an adaptive plan is so near, but the range is not over', { adaptive: plan(0.25, 2) }, 'skip', 'not_due'],
+    [
+      'an adaptive plan lies behind the promise',
+      { adaptive: plan(5), authorization: { lastPull: pulled(23) } },
+      'pull',
+      'expected_change',
+    ],
     ['the one fetch of ONE_TIME', { authorization: once }, 'pull', 'first'],
     ['ONE_TIME once fetched', { authorization: { ...once, fetchedAt: NOW } }, 'skip', 'already_fetched'],
     [

@@ -52,6 +52,7 @@ async function deleteRows({
     .updateTable('authorizations')
     .set({
       fingerprint: null,
+      upstream_ref: null,
       earlier_fingerprints: '[]',
       trouble: null,
       trouble_since: null,

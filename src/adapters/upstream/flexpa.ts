@@ -5,6 +5,8 @@ import type { Introspection, Source } from '../../core/ports/upstream.ts';
 import { Secret } from '../../core/secret.ts';
 import { createAbilities } from './abilities.ts';
 import { basic, bearer } from './credentials.ts';
+import { readFlexpaHook } from './flexpa-hook.ts';
+import { refOfToken } from './flexpa-ref.ts';
 import type { Http, HttpReply } from './http.ts';
 import { createPages } from './pages.ts';
 import { assumedRefreshLifetimeMs, type FlexpaSourceConfig, purgeDeadAfterMs } from './source-config.ts';
@@ -33,6 +35,7 @@ export function createFlexpaSource({
 }): Source {
   const base = config.baseUrl.replace(/\/$/, '');
   const secretKey = new Secret(config.secretKey);
+  const webhookSecrets = config.webhookSecret.map((secret) => new Secret(secret));
   // Flexpa's own SDK does not form-encode before base64; its keys are of characters that encode to themselves, so both readings agree.
   const authorization = basic({ user: config.publishableKey, password: secretKey, encoding: 'raw' });
   const urls = {
@@ -57,6 +60,11 @@ export function createFlexpaSource({
     reconcileEveryMs: config.reconcileEveryDays * UNITS.DAY_MS,
     abilities: createAbilities({ http: http.pages, fhirBaseUrl: config.fhirBaseUrl ?? `${base}/fhir` }),
     assumedRefreshLifetimeMs: assumedRefreshLifetimeMs(config),
+    refOfToken: (accessToken) => refOfToken({ source: name, accessToken }),
+    readHook:
+      webhookSecrets.length === 0
+        ? null
+        : (delivery) => readFlexpaHook({ source: name, secrets: webhookSecrets, ...delivery }),
     exchange: async ({ publicToken, signal, mayStillSend }) => {
       const body = JSON.stringify({ public_token: publicToken.reveal(), secret_key: secretKey.reveal() });
       const headers = { 'content-type': JSON_TYPE };

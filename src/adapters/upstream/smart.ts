@@ -44,6 +44,8 @@ export function createSmartSource({
     reconcileEveryMs: config.reconcileEveryDays * UNITS.DAY_MS,
     abilities: createAbilities({ http: http.pages, fhirBaseUrl: config.fhirBaseUrl }),
     assumedRefreshLifetimeMs: assumedRefreshLifetimeMs(config),
+    refOfToken: () => null,
+    readHook: null,
     exchange: null,
     refresh: async ({ refreshToken, signal, mayStillSend }) => {
       const at = await endpoints.token({ signal });

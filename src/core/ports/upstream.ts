@@ -45,6 +45,36 @@ export type Introspection =
   | { readonly kind: 'inactive' }
   | { readonly kind: 'unknown' };
 
+/** A webhook's request as it came in. */
+export type HookDelivery = {
+  readonly signature: string | null;
+  readonly body: Uint8Array;
+  /** Milliseconds on the wall, on which signatures are dated. */
+  readonly wallNow: number;
+};
+
+export const HOOK_EVENTS = [
+  'sync_completed',
+  'sync_failed',
+  'refresh_expired',
+  'endpoint_status_changed',
+  'unknown',
+] as const;
+
+/** What a source said, of what it takes to act on it. `refs` and `ids` are all that it may mean by the authorization: hashes of its own ids, and what may be ours. */
+export type HookEvent = {
+  readonly eventId: string;
+  readonly kind: (typeof HOOK_EVENTS)[number];
+  readonly refs: readonly string[];
+  readonly id: string | null;
+  readonly endpointId: string | null;
+  readonly status: string | null;
+};
+
+export type HookReading =
+  | { readonly kind: 'event'; readonly event: HookEvent }
+  | { readonly kind: 'refused'; readonly reason: 'unsigned' | 'wrong_signature' | 'stale' | 'malformed' };
+
 export type TokenKind = 'access_token' | 'refresh_token';
 
 export type CallOptions = { readonly signal: AbortSignal };
@@ -81,6 +111,10 @@ export type Source = {
   readonly purgeDeadAfterMs: number | null;
   /** How long a refresh token lives where the reply does not say; null when nobody knows. */
   readonly assumedRefreshLifetimeMs: number | null;
+  /** What the source calls the authorization that an access token belongs to, as a hash that its webhooks lead to; null where tokens do not say. */
+  readonly refOfToken: (accessToken: Secret) => string | null;
+  /** Judges what the source sends to us unasked; null where it sends nothing, or signs with nothing that we know. */
+  readonly readHook: ((delivery: HookDelivery) => HookReading) | null;
   /** Spends a single-use public token. Never rejects: whatever happens is a reply. Null where a source has no public tokens. */
   readonly exchange: ((request: { readonly publicToken: Secret } & SpendOptions) => Promise<TokenReply>) | null;
   /** Spends a refresh token, with one POST and no retry of its own. Never rejects. */

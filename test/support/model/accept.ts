@@ -59,6 +59,8 @@ export function authorizationOf(id: string): Authorization {
     phase: spreadOf(id),
     nextRunAt: EPOCH_MS,
     nextPullAt: null,
+    toldAt: null,
+    upstreamRef: null,
     purgeDueAt: null,
     purgeReason: null,
     purgedAt: null,

@@ -41,6 +41,8 @@ export const CONFIGURED = {
   reconcileEveryMs: 1,
   abilities: async () => null,
   assumedRefreshLifetimeMs: null,
+  refOfToken: () => null,
+  readHook: null,
   exchange: null,
 } as const;
 

@@ -20,12 +20,7 @@ export function leases({ tables, now }: Parts): Leases {
     },
     seizeLease: async (wanted) => take(wanted),
     renewLease: async (lease) => renew({ tables, now, lease }),
-    releaseLease: async ({ authorizationId, fence, owner }) => {
-      const held = tables.leases.get(authorizationId);
-      if (held !== undefined && held.owner === owner && held.fence === fence) {
-        Object.assign(held, { expiresAt: now(), released: true, crashes: 0 });
-      }
-    },
+    releaseLease: async (lease) => release({ tables, now, lease }),
   };
 }
 
@@ -43,6 +38,17 @@ function standingOf({
   };
 }
 
+/** Gives back a lease that is still its owner's. */
+export function release({
+  tables,
+  now,
+  lease: { authorizationId, fence, owner },
+}: Pick<Parts, 'tables' | 'now'> & { readonly lease: Omit<Renewal, 'leaseMs'> }): void {
+  const held = tables.leases.get(authorizationId);
+  if (held === undefined || held.owner !== owner || held.fence !== fence) return;
+  Object.assign(held, { expiresAt: now(), released: true, crashes: 0 });
+}
+
 /** Lets a lease that is still its owner's last longer; says whether it was. */
 export function renew({
   tables,
@@ -50,7 +56,7 @@ export function renew({
   lease: { authorizationId, fence, owner, leaseMs },
 }: Pick<Parts, 'tables' | 'now'> & { readonly lease: Renewal }): boolean {
   const held = tables.leases.get(authorizationId);
-  if (held === undefined || held.owner !== owner || held.fence !== fence) return false;
+  if (held === undefined || held.owner !== owner || held.fence !== fence || held.released) return false;
   held.expiresAt = now() + leaseMs;
   return true;
 }

@@ -8,6 +8,7 @@ import type { TokenReply } from '../../../src/core/token-outcome.ts';
 import type { Context } from '../../../src/flows/context.ts';
 import { refreshAndPull } from '../../../src/flows/refresh-and-pull.ts';
 import { sealTokens } from '../../../src/flows/token-vault.ts';
+import { NO_LEARNER } from '../no-learner.ts';
 import { OPEN_GATES } from '../open-gates.ts';
 import type { WholePage } from '../whole-page.ts';
 import { authorizationOf, openPair } from './accept.ts';
@@ -126,6 +127,7 @@ function contextOf({
     log: SILENT_LOG,
     metrics: NO_METRICS,
     cadence: { networks: {}, endpoints: {} },
+    learner: NO_LEARNER,
     warnDays: [],
     purgeAlertMs: 300_000,
     owner: 'worker',

@@ -10,6 +10,7 @@ import { readChanges, readRecords } from '../../../src/flows/read-records.ts';
 import { sealTokens } from '../../../src/flows/token-vault.ts';
 import { createQueueModel, queuePort } from '../model/queue.ts';
 import { NO_METRICS, SILENT_LOG } from '../model/worker.ts';
+import { NO_LEARNER } from '../no-learner.ts';
 import { OPEN_GATES } from '../open-gates.ts';
 
 const SOURCE = 'loopback';
@@ -67,6 +68,7 @@ export function openBench({
     log: SILENT_LOG,
     metrics: NO_METRICS,
     cadence: { networks: {}, endpoints: {} },
+    learner: NO_LEARNER,
     warnDays: [],
     purgeAlertMs: 300_000,
     owner: OWNER,
@@ -176,7 +178,13 @@ async function pull({
   const fence = await store.seizeLease({ authorizationId: id, owner, leaseMs: LEASE_MS });
   const authorization = await store.get(id);
   if (authorization === null) throw new Error(`${id} is not there`);
-  const work = { context, held: { fence, signal, crashes: 0 }, authorization, source, key: await vault.open(id) };
+  const work = {
+    context,
+    held: { fence, signal, crashes: 0, standing: null, wasReleased: () => {} },
+    authorization,
+    source,
+    key: await vault.open(id),
+  };
   return pullRecords({ work, wantsFull, giveToken: async () => new Secret('access') });
 }
 

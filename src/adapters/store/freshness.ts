@@ -1,0 +1,121 @@
+import { type Selectable, sql } from 'kysely';
+import { type ChangeProfile, HOURS, remember } from '../../core/change-profile.ts';
+import { PerennialError } from '../../core/errors.ts';
+import { FRESHNESS_LIMITS } from '../../core/freshness-limits.ts';
+import { NETWORK_POLICIES } from '../../core/networks.ts';
+import type { FreshnessStore } from '../../core/ports/freshness.ts';
+import { member } from './columns.ts';
+import type { Parts } from './fenced.ts';
+import type { Db, Tables } from './tables.ts';
+
+/** When endpoints change, as pulls have seen it, and what their sources have told. */
+export function freshness({ session }: Parts): FreshnessStore {
+  return {
+    learnChanges: (value) => session.transaction((tx) => learnChanges({ tx, value })),
+    changeProfiles: () =>
+      session.query(async (db) => {
+        const rows = await db.selectFrom('endpoint_profiles').selectAll().execute();
+        return rows.map((row) => ({
+          network: member(NETWORK_POLICIES, row.network),
+          source: row.source,
+          endpointId: row.endpoint_id,
+          profile: toProfile(row),
+        }));
+      }),
+    takeHook: (value) => session.transaction((tx) => takeHook({ tx, value })),
+  };
+}
+
+async function learnChanges({
+  tx,
+  value: { network, source, endpointId: endpoint_id, tally, at },
+}: {
+  readonly tx: Db;
+  readonly value: Parameters<FreshnessStore['learnChanges']>[0];
+}): Promise<ChangeProfile> {
+  const nothing = Array.from({ length: HOURS }, () => 0);
+  // The row is there to be locked, also for who comes first together with another.
+  await tx
+    .insertInto('endpoint_profiles')
+    .values({ network, source, endpoint_id, changes: nothing, watched_hours: nothing, updated_at: at })
+    .onConflict((conflict) => conflict.columns(['network', 'source', 'endpoint_id']).doNothing())
+    .execute();
+  const row = await tx
+    .selectFrom('endpoint_profiles')
+    .selectAll()
+    .where('network', '=', network)
+    .where('source', '=', source)
+    .where('endpoint_id', '=', endpoint_id)
+    .forUpdate()
+    .executeTakeFirstOrThrow();
+  const profile = remember({ profile: toProfile(row), tally, at });
+  await tx
+    .updateTable('endpoint_profiles')
+    .set({
+      changes: [...profile.changes],
+      watched_hours: [...profile.watchedHours],
+      updated_at: profile.updatedAt,
+    })
+    .where('network', '=', network)
+    .where('source', '=', source)
+    .where('endpoint_id', '=', endpoint_id)
+    .execute();
+  return profile;
+}
+
+/** @throws PerennialError `internal` for a row that is no profile of a day. */
+function toProfile(row: Selectable<Tables['endpoint_profiles']>): ChangeProfile {
+  const whole = [row.changes, row.watched_hours].every((hours) => hours.length === HOURS);
+  if (!whole) throw new PerennialError('internal', { field: 'stored value' });
+  return {
+    changes: new Float64Array(row.changes),
+    watchedHours: new Float64Array(row.watched_hours),
+    updatedAt: row.updated_at,
+  };
+}
+
+async function takeHook({
+  tx,
+  value: { source, eventId, id, refs, at, plans },
+}: {
+  readonly tx: Db;
+  readonly value: Parameters<FreshnessStore['takeHook']>[0];
+}): Promise<readonly string[] | null> {
+  const first = await tx
+    .insertInto('hooks_seen')
+    .values({ source, event_id: eventId })
+    .onConflict((conflict) => conflict.columns(['source', 'event_id']).doNothing())
+    .returning('event_id')
+    .executeTakeFirst();
+  if (first === undefined) return null;
+  await forgetSome(tx);
+  // Two looks, each along its own index; a webhook seldom means more than one.
+  const meant = tx
+    .selectFrom('authorizations')
+    .select('id')
+    .where('source', '=', source)
+    .where('state', '=', 'active')
+    .where((eb) => eb.or([eb('id', '=', id ?? ''), eb('upstream_ref', 'in', ['', ...refs])]))
+    .orderBy('id')
+    .limit(FRESHNESS_LIMITS.hookMeansMax);
+  if (!plans) return (await meant.execute()).map((row) => row.id);
+  const told = await tx
+    .updateTable('authorizations')
+    .set((eb) => ({
+      told_at: eb.fn<number>('greatest', ['told_at', eb.val(at)]),
+      next_run_at: eb.fn<number>('least', ['next_run_at', eb.val(at)]),
+    }))
+    .where('id', 'in', meant)
+    .returning('id')
+    .execute();
+  return told.map((row) => row.id);
+}
+
+/** Each delivery takes some old ones with it: what is remembered stays as long as what comes in. */
+async function forgetSome(tx: Db): Promise<void> {
+  await sql`
+    delete from perennial.hooks_seen where (source, event_id) in (
+      select source, event_id from perennial.hooks_seen
+      where seen_at < clock_timestamp() - ${FRESHNESS_LIMITS.hooksSeenForMs}::double precision * interval '1 millisecond'
+      order by seen_at limit ${FRESHNESS_LIMITS.hooksForgottenMax} for update skip locked)`.execute(tx);
+}

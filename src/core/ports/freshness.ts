@@ -1,0 +1,25 @@
+import type { ChangeProfile, Tally } from '../change-profile.ts';
+import type { Instant } from '../clock.ts';
+import type { NetworkName } from '../networks.ts';
+
+/** Whose changes are counted together: all patients of one endpoint. */
+export type ProfileKey = { readonly network: NetworkName; readonly source: string; readonly endpointId: string };
+
+/** What a webhook may mean by an authorization: its id with us, or hashes of what the source calls it. */
+export type ToldOf = { readonly source: string; readonly id: string | null; readonly refs: readonly string[] };
+
+/** The part of the store that knows when endpoints change, and who was told of it. */
+export type FreshnessStore = {
+  /** Adds what pulls have seen of an endpoint, in one step beside other workers that do the same; gives what is known then. */
+  readonly learnChanges: (
+    value: ProfileKey & { readonly tally: Tally; readonly at: Instant },
+  ) => Promise<ChangeProfile>;
+  readonly changeProfiles: () => Promise<readonly (ProfileKey & { readonly profile: ChangeProfile })[]>;
+  /**
+   * Takes a delivery if it is the first of its event; null for one that was taken before, within {@link FRESHNESS_LIMITS.hooksSeenForMs}. With `plans` the authorizations that it
+   * means are noted as told at `at` and planned for then, in the same transaction; gives the ids of those that are active, {@link FRESHNESS_LIMITS.hookMeansMax} at most.
+   */
+  readonly takeHook: (
+    value: ToldOf & { readonly eventId: string; readonly at: Instant; readonly plans: boolean },
+  ) => Promise<readonly string[] | null>;
+};

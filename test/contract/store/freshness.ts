@@ -1,0 +1,102 @@
+import { describe, expect, test } from 'vitest';
+import { emptyTally, HOURS, type Tally } from '../../../src/core/change-profile.ts';
+import { FRESHNESS_LIMITS } from '../../../src/core/freshness-limits.ts';
+import { inserted, NOW, newId, type Use } from './samples.ts';
+
+function tallyOf(changes: number, watched: number): Tally {
+  return { changes: new Float64Array(HOURS).fill(changes), watchedHours: new Float64Array(HOURS).fill(watched) };
+}
+
+export function freshnessContract(use: Use): void {
+  describe('what was learned of an endpoint', () => {
+    test('adds up over workers that learn at the same moment, and fades with time', async () => {
+      const { store } = use();
+      const key = { network: 'TEFCA_IAS', source: 'flexpa', endpointId: newId() } as const;
+      await Promise.all(
+        Array.from({ length: 5 }, () => store.learnChanges({ ...key, tally: tallyOf(0.25, 2), at: NOW })),
+      );
+      const profiles = await store.changeProfiles();
+      const found = profiles.find(({ endpointId }) => endpointId === key.endpointId);
+      expect(found).toMatchObject(key);
+      expect([...(found?.profile.changes ?? [])]).toStrictEqual(Array.from({ length: HOURS }, () => 1.25));
+      expect([...(found?.profile.watchedHours ?? [])]).toStrictEqual(Array.from({ length: HOURS }, () => 10));
+      const later = await store.learnChanges({ ...key, tally: emptyTally(), at: NOW + FRESHNESS_LIMITS.changesFadeMs });
+      expect(later.watchedHours[7]).toBeCloseTo(10 / Math.E, 9);
+      expect(later.updatedAt).toBe(NOW + FRESHNESS_LIMITS.changesFadeMs);
+    });
+
+    test('is kept apart by network, source and endpoint', async () => {
+      const { store } = use();
+      const endpointId = newId();
+      await store.learnChanges({ network: 'ONC_G10', source: 'a', endpointId, tally: tallyOf(1, 1), at: NOW });
+      await store.learnChanges({ network: 'ONC_G10', source: 'b', endpointId, tally: tallyOf(2, 1), at: NOW });
+      const found = (await store.changeProfiles()).filter((one) => one.endpointId === endpointId);
+      expect(found.map(({ source, profile }) => [source, profile.changes[0]]).sort()).toStrictEqual([
+        ['a', 1],
+        ['b', 2],
+      ]);
+    });
+  });
+
+  describe('a webhook', () => {
+    const hook = (differences: object) => ({
+      source: 'flexpa',
+      eventId: newId(),
+      id: null,
+      refs: [],
+      at: NOW + 100,
+      plans: true,
+      ...differences,
+    });
+
+    test('plans a run at once for whom it means, by our id or by what the source calls it', async () => {
+      const { store } = use();
+      for (const meant of [(id: string) => ({ id }), (id: string) => ({ refs: [`other-${id}`, `ref-${id}`] })]) {
+        const id = await inserted(store, { nextRunAt: NOW + 1_000, toldAt: null });
+        expect(await store.takeHook(hook(meant(id)))).toStrictEqual([id]);
+        expect(await store.get(id)).toMatchObject({ toldAt: NOW + 100, nextRunAt: NOW + 100 });
+      }
+    });
+
+    test('is taken once, also of several workers that get it at the same moment', async () => {
+      const { store } = use();
+      const id = await inserted(store);
+      const value = hook({ id });
+      const taken = await Promise.all(Array.from({ length: 5 }, () => store.takeHook(value)));
+      expect(taken.filter((ids) => ids !== null)).toStrictEqual([[id]]);
+      expect(await store.takeHook({ ...value, source: 'other' })).toStrictEqual([]);
+    });
+
+    test('never moves a plan back, nor what was told later', async () => {
+      const { store } = use();
+      const id = await inserted(store, { nextRunAt: NOW + 10, toldAt: NOW + 500 });
+      await store.takeHook(hook({ id }));
+      expect(await store.get(id)).toMatchObject({ toldAt: NOW + 500, nextRunAt: NOW + 10 });
+    });
+
+    test('that plans nothing changes nothing, and says whom it means', async () => {
+      const { store } = use();
+      const id = await inserted(store, { toldAt: null });
+      const before = await store.get(id);
+      expect(await store.takeHook(hook({ id, plans: false }))).toStrictEqual([id]);
+      expect(await store.get(id)).toStrictEqual(before);
+    });
+
+    test('means nobody of another source, nobody who has ended, and nobody by an empty name', async () => {
+      const { store } = use();
+      const [foreign, ended] = [newId(), newId()];
+      await inserted(store, { id: foreign, source: 'elsewhere', upstreamRef: `ref-${foreign}` });
+      await inserted(store, { id: ended, state: 'needs_reauthorization', upstreamRef: `ref-${ended}` });
+      for (const id of [foreign, ended, newId(), '', null]) {
+        expect(await store.takeHook(hook({ id, refs: id === null ? [] : [`ref-${id}`] }))).toStrictEqual([]);
+      }
+    });
+
+    test('means no more authorizations than one consent can cover', async () => {
+      const { store } = use();
+      const upstreamRef = newId();
+      for (let made = 0; made < FRESHNESS_LIMITS.hookMeansMax + 2; made += 1) await inserted(store, { upstreamRef });
+      expect(await store.takeHook(hook({ refs: [upstreamRef] }))).toHaveLength(FRESHNESS_LIMITS.hookMeansMax);
+    });
+  });
+}

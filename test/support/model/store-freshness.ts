@@ -1,0 +1,44 @@
+import { type ChangeProfile, remember } from '../../../src/core/change-profile.ts';
+import { FRESHNESS_LIMITS } from '../../../src/core/freshness-limits.ts';
+import type { FreshnessStore, ProfileKey } from '../../../src/core/ports/freshness.ts';
+import type { Parts } from './store-tables.ts';
+
+/** When endpoints change, and what their sources have told. */
+export function freshness({ tables, now }: Parts): FreshnessStore {
+  const profiles = new Map<string, ProfileKey & { readonly profile: ChangeProfile }>();
+  const seen = new Map<string, number>();
+  return {
+    learnChanges: async ({ network, source, endpointId, tally, at }) => {
+      const key = { network, source, endpointId };
+      const name = JSON.stringify(key);
+      const profile = remember({ profile: profiles.get(name)?.profile ?? null, tally, at });
+      profiles.set(name, { ...key, profile });
+      return profile;
+    },
+    changeProfiles: async () => [...profiles.values()],
+    takeHook: async ({ source, eventId, id, refs, at, plans }) => {
+      for (const [name, seenAt] of seen) if (seenAt < now() - FRESHNESS_LIMITS.hooksSeenForMs) seen.delete(name);
+      const name = JSON.stringify([source, eventId]);
+      if (seen.has(name)) return null;
+      seen.set(name, now());
+      const rows = [...tables.authorizations.values()]
+        .filter(({ authorization: one }) => {
+          const meant = one.id === id || (one.upstreamRef !== null && refs.includes(one.upstreamRef));
+          return one.source === source && one.state === 'active' && meant;
+        })
+        .sort((left, right) => (left.authorization.id < right.authorization.id ? -1 : 1))
+        .slice(0, FRESHNESS_LIMITS.hookMeansMax);
+      if (plans) {
+        for (const row of rows) {
+          const { toldAt, nextRunAt } = row.authorization;
+          row.authorization = {
+            ...row.authorization,
+            toldAt: Math.max(toldAt ?? at, at),
+            nextRunAt: Math.min(nextRunAt ?? at, at),
+          };
+        }
+      }
+      return rows.map(({ authorization }) => authorization.id);
+    },
+  };
+}
