@@ -2,28 +2,36 @@ import type { Instant } from './clock.ts';
 import { LIMITS } from './limits.ts';
 
 /** How long a catch-up of so many overdue runs takes: as close together as the fleet carries, and no longer than {@link LIMITS.catchUpWithinMs}. */
-export function catchUpWindowMs(backlog: number): number {
-  return Math.min(LIMITS.catchUpWithinMs, backlog * LIMITS.catchUpSpacingMs);
+export function catchUpWindowMs({
+  backlog,
+  spacingMs,
+}: {
+  readonly backlog: number;
+  readonly spacingMs: number;
+}): number {
+  return Math.min(LIMITS.catchUpWithinMs, backlog * spacingMs);
 }
 
 /**
- * When an overdue run catches up: as many steps into the window as others go before it, and never behind its own next slot, which is spread by itself and
- * behind which no plan is believed (core/decide-run.ts).
+ * When an overdue run catches up: as many steps into the window as others go before it. The window begins where a job that wakes now waits for its plan
+ * (core/decide-run.ts). Never behind its own next slot, which is spread by itself, and behind which no plan is believed.
  */
 export function catchUpAt({
   rank,
   backlog,
+  spacingMs,
   slot,
   now,
 }: {
   /** How many go before it, from 0. */
   readonly rank: number;
   readonly backlog: number;
+  readonly spacingMs: number;
   readonly slot: Instant;
   readonly now: Instant;
 }): Instant {
   const share = backlog === 0 ? 0 : Math.min(1, rank / backlog);
-  return Math.min(now + share * catchUpWindowMs(backlog), slot);
+  return Math.min(now + LIMITS.runEarlyMaxMs + share * catchUpWindowMs({ backlog, spacingMs }), slot);
 }
 
 /** What a catch-up goes by. An instant that is not known is null. */

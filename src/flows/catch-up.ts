@@ -37,6 +37,8 @@ async function planAnew({ context, signal }: CatchingUp): Promise<number> {
   const { store, clock, queue, log } = context;
   const before = overdueBefore(context);
   const now = clock.now();
+  // Of the wall: it is what the fleet and the sources carry.
+  const spacingMs = clock.fromWall(LIMITS.catchUpSpacingMs) - clock.fromWall(0);
   const limit = LIMITS.catchUpPageSize;
   const backlog = await store.countOverdue({ before, limit: limit * LIMITS.catchUpPagesMax });
   const wanted = {
@@ -53,7 +55,7 @@ async function planAnew({ context, signal }: CatchingUp): Promise<number> {
     const first = ranked;
     const plans = overdue.map(({ id, periodMs, phase }, index) => {
       const slot = queue.nextRunAt({ authorizationId: id, periodMs, phase });
-      return { id, nextRunAt: catchUpAt({ rank: first + index, backlog, slot, now }) };
+      return { id, nextRunAt: catchUpAt({ rank: first + index, backlog, spacingMs, slot, now }) };
     });
     planned += await store.replan({ before, plans });
     ranked += overdue.length;

@@ -1,13 +1,14 @@
 import { describe, expect, test } from 'vitest';
 import { catchUpAt, catchUpWindowMs, compareDeadlines, type Deadlines } from '../../src/core/catch-up.ts';
 import { decideRun } from '../../src/core/decide-run.ts';
-import { UNITS } from '../../src/core/limits.ts';
+import { LIMITS, UNITS } from '../../src/core/limits.ts';
 import { slotOf } from '../../src/core/slot.ts';
 import { spreadOf } from '../../src/core/spread.ts';
 
 const { HOUR_MS, MINUTE_MS, DAY_MS, SECOND_MS } = UNITS;
 const NOW = 1_800_000_000_000;
 const COUNT = 100_000;
+const SPACING_MS = LIMITS.catchUpSpacingMs;
 const PERIOD_MS = 23 * HOUR_MS;
 
 type Member = Deadlines & { readonly slot: number; readonly plannedAt: number };
@@ -35,7 +36,7 @@ function caughtUp(backlog: readonly Member[]): readonly (Member & { readonly at:
   const order = compareDeadlines({ now: NOW, urgentBefore: NOW + 2 * HOUR_MS });
   return backlog.toSorted(order).map((member, rank) => ({
     ...member,
-    at: catchUpAt({ rank, backlog: backlog.length, slot: member.slot, now: NOW }),
+    at: catchUpAt({ rank, backlog: backlog.length, spacingMs: SPACING_MS, slot: member.slot, now: NOW }),
   }));
 }
 
@@ -56,12 +57,12 @@ describe.each([
     expect(new Set(plans.map(({ id }) => id)).size).toBe(backlog.length);
     for (const { at, slot } of plans) {
       expect(at).toBeGreaterThanOrEqual(NOW);
-      expect(at).toBeLessThanOrEqual(Math.min(NOW + HOUR_MS, slot));
+      expect(at).toBeLessThanOrEqual(Math.min(NOW + HOUR_MS + MINUTE_MS, slot));
     }
   });
 
   test('no minute has more than the spacing allows, with what their own slots add', () => {
-    const allowed = (MINUTE_MS / catchUpWindowMs(backlog.length)) * backlog.length;
+    const allowed = (MINUTE_MS / catchUpWindowMs({ backlog: backlog.length, spacingMs: SPACING_MS })) * backlog.length;
     expect(peakMinute(plans.map(({ at }) => at))).toBeLessThanOrEqual(1.1 * Math.min(allowed, 3_000) + 100);
     // Control: what BullMQ does by itself, all at once.
     expect(peakMinute(backlog.map(() => NOW))).toBe(backlog.length);
@@ -84,7 +85,9 @@ describe.each([
       ({ at, slot }) => decideRun({ nextRunAt: at, slot, askedFor: false, now: NOW }).reason,
     );
     expect(reasons.has('implausible_plan')).toBe(false);
+    // Only whose own slot comes within the minute runs at once, and that is as many as in any minute.
     const dueNow = plans.filter(({ at }) => at - NOW <= MINUTE_MS).length;
+    expect(dueNow).toBeLessThan((2 * COUNT * MINUTE_MS) / PERIOD_MS);
     expect(reasons.get('planned_later')?.length).toBe(plans.length - dueNow);
   });
 });
@@ -96,12 +99,12 @@ describe('the window of a catch-up', () => {
     [100_000, 2_000 * SECOND_MS],
     [1_000_000, HOUR_MS],
   ])('for %d overdue runs is %d ms', (backlog, windowMs) => {
-    expect(catchUpWindowMs(backlog)).toBe(windowMs);
+    expect(catchUpWindowMs({ backlog, spacingMs: SPACING_MS })).toBe(windowMs);
   });
 
   test('of a short period ends with it: nobody waits for longer than its own next slot', () => {
     const slot = NOW + 4 * MINUTE_MS;
-    expect(catchUpAt({ rank: 999_999, backlog: 1_000_000, slot, now: NOW })).toBe(slot);
+    expect(catchUpAt({ rank: 999_999, backlog: 1_000_000, spacingMs: SPACING_MS, slot, now: NOW })).toBe(slot);
   });
 });
 
