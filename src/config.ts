@@ -2,12 +2,11 @@ import { existsSync, readFileSync } from 'node:fs';
 import { z } from 'zod';
 import { parseRedisUrl, REDIS_URL_FORMS } from './contract/redis-address.ts';
 import { faultOf } from './contract/wire.ts';
-import type { CadenceOverride } from './core/authorization.ts';
-import type { CadenceTable } from './core/cadence.ts';
 import { PerennialError } from './core/errors.ts';
-import { LIMITS, UNITS } from './core/limits.ts';
-import { NETWORKS } from './core/networks.ts';
+import { LIMITS } from './core/limits.ts';
 import { QUEUE_SHARDS_MAX } from './core/shard.ts';
+
+export { cadenceSchema } from './contract/cadence.ts';
 
 /** The scopes that an API key may have. */
 export const SCOPES = ['enqueue', 'read', 'pull', 'purge', 'records', 'token', 'audit', 'operate'] as const;
@@ -92,7 +91,7 @@ export const environmentSchema = z.object({
     .optional()
     .describe('What the proxy sets in that header; needed where others than the proxy can reach the port'),
   DASHBOARD_WRITABLE: flag.default(false).describe('true lets the dashboard retry and remove jobs'),
-  WORKER_CONCURRENCY: count(1_000).default(10).describe('Jobs of one queue that one worker runs at once'),
+  WORKER_CONCURRENCY: count(1_000).default(10).describe('Jobs of one queue that one worker runs at once; up to twice as many more may last beyond five seconds'),
   LOG_LEVEL: z.enum(['info', 'warn', 'error', 'silent']).default('info').describe('Log level'),
   CLOCK_SPEED: z.coerce
     .number()
@@ -170,28 +169,3 @@ function jsonOf({
     throw new PerennialError('config_invalid', { field: `${name} is not JSON` });
   }
 }
-
-const hours = (maxMs: number) =>
-  z
-    .number()
-    .min(LIMITS.periodMinMs / UNITS.HOUR_MS, 'is too small')
-    .max(maxMs / UNITS.HOUR_MS, 'is too large');
-const overrideSchema = z
-  .strictObject({
-    pullEveryHours: hours(LIMITS.periodMaxMs).optional(),
-    lateAfterHours: hours(12 * LIMITS.periodMaxMs).optional(),
-    adaptive: z.boolean().optional(),
-  })
-  .transform(
-    ({ pullEveryHours, lateAfterHours, adaptive }): CadenceOverride => ({
-      ...(pullEveryHours === undefined ? {} : { pullEveryMs: pullEveryHours * UNITS.HOUR_MS }),
-      ...(lateAfterHours === undefined ? {} : { lateAfterMs: lateAfterHours * UNITS.HOUR_MS }),
-      ...(adaptive === undefined ? {} : { adaptive }),
-    }),
-  );
-
-/** The operator's cadence file: hours per network and per endpoint id. */
-export const cadenceSchema: z.ZodType<CadenceTable> = z.strictObject({
-  networks: z.partialRecord(z.enum(NETWORKS), overrideSchema).default({}),
-  endpoints: z.record(z.string(), overrideSchema).default({}),
-});

@@ -2,8 +2,12 @@
 const LEND_AFTER_MS = 5_000;
 /** As many times its places a worker lends at most: each run that is under way may hold some MB. */
 const LENT_PER_PLACE = 2;
-/** Jobs taken that wait for a place. BullMQ looks for more only when a job has ended: with all places just lent out, these are what ends. */
-const WAITING = 2;
+/**
+ * Jobs in hand that wait for a place, as a share of the places and at least. BullMQ looks for more only when a job has ended: where every place has just been lent out, these are what
+ * ends, and one of them at least should be of no hanging source.
+ */
+const WAITING_SHARE = 0.5;
+const WAITING_MIN = 2;
 
 /** The places of one worker. */
 export type Places = {
@@ -28,6 +32,7 @@ export function createPlaces({
 }): Places {
   let [taken, lent] = [0, 0];
   const waiting: (() => void)[] = [];
+  const inHand = Math.max(WAITING_MIN, Math.ceil(count * WAITING_SHARE));
   const giveBack = (): void => {
     const next = waiting.shift();
     // The place goes from hand to hand.
@@ -42,7 +47,7 @@ export function createPlaces({
     return true;
   };
   return {
-    wanted: () => count + lent + WAITING,
+    wanted: () => count + lent + inHand,
     within: async (run) => {
       if (taken < count) taken += 1;
       else await new Promise<void>((resolve) => waiting.push(resolve));
