@@ -13,8 +13,8 @@ export function catchUpWindowMs({
 }
 
 /**
- * When an overdue run catches up: as many steps into the window as others go before it. The window begins where a job that wakes now waits for its plan
- * (core/decide-run.ts). Never behind its own next slot, which is spread by itself, and behind which no plan is believed.
+ * When an overdue run catches up: as many steps into the window as others go before it. The window begins where all jobs that wake within the first minute
+ * wait for their plans (core/decide-run.ts). Never behind its own next slot, which is spread by itself, and behind which no plan is believed.
  */
 export function catchUpAt({
   rank,
@@ -31,7 +31,7 @@ export function catchUpAt({
   readonly now: Instant;
 }): Instant {
   const share = backlog === 0 ? 0 : Math.min(1, rank / backlog);
-  return Math.min(now + LIMITS.runEarlyMaxMs + share * catchUpWindowMs({ backlog, spacingMs }), slot);
+  return Math.min(now + LIMITS.catchUpAfterMs + share * catchUpWindowMs({ backlog, spacingMs }), slot);
 }
 
 /** What a catch-up goes by. An instant that is not known is null. */

@@ -196,6 +196,8 @@ export const LIMITS = {
   reconcileFreshMs: 10 * MINUTE_MS,
   /** After downtime all that is overdue is planned within this; within an hour, and long before the next day's promise. */
   catchUpWithinMs: HOUR_MS,
+  /** When the first run of a catch-up comes: twice as far ahead as a job runs that wakes early, so that those which all wake now wait. */
+  catchUpAfterMs: 2 * MINUTE_MS,
   /** Between two runs of a catch-up, while that fits in; wall time: 50 a second over the fleet, which the store and most payers carry. */
   catchUpSpacingMs: 20,
   /** So many overdue runs need no plan: they just run. */
@@ -216,6 +218,8 @@ export const LIMITS = {
   planEndpointsShown: 100,
   /** Rows of a page of the fleet that a preview reads. */
   planBatch: 5_000,
+  /** Such pages: ten million authorizations. */
+  planPagesMax: 2_000,
   /** A period is a whole number of these. */
   periodGrainMs: MINUTE_MS,
   /** Taken off the lead, so that `expires_in: 86399.4` after 86400 does not re-phase a scheduler. */

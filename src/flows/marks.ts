@@ -1,6 +1,8 @@
 import { LIMITS } from '../core/limits.ts';
+import type { QueueCensus } from '../core/ports/census.ts';
+import type { Clock, Entropy } from '../core/ports/clock.ts';
 import type { LastPass } from '../core/ports/fleet.ts';
-import type { Reconciling } from './reconcile.ts';
+import type { Context } from './context.ts';
 
 /** Tells whether the queue is still the one that the last pass left: a random mark lies in both it and the store. */
 export type Marks = {
@@ -14,8 +16,19 @@ export type Marks = {
   readonly passed: (pass: Pick<LastPass, 'authorizations' | 'drift'>) => Promise<void>;
 };
 
+type Marking = Pick<Context, 'store'> & {
+  readonly clock: Pick<Clock, 'stopwatch'>;
+  readonly entropy: Pick<Entropy, 'id'>;
+};
+
 /** Reads both marks. */
-export async function createMarks({ context, census }: Pick<Reconciling, 'context' | 'census'>): Promise<Marks> {
+export async function createMarks({
+  context,
+  census,
+}: {
+  readonly context: Marking;
+  readonly census: Pick<QueueCensus, 'mark' | 'setMark'>;
+}): Promise<Marks> {
   const { store, clock, entropy } = context;
   const { mark: stored, lastPass } = await store.reconciled();
   const recent = lastPass !== null && lastPass.agoMs < LIMITS.reconcileFreshMs;

@@ -57,7 +57,7 @@ describe.each([
     expect(new Set(plans.map(({ id }) => id)).size).toBe(backlog.length);
     for (const { at, slot } of plans) {
       expect(at).toBeGreaterThanOrEqual(NOW);
-      expect(at).toBeLessThanOrEqual(Math.min(NOW + HOUR_MS + MINUTE_MS, slot));
+      expect(at).toBeLessThanOrEqual(Math.min(NOW + HOUR_MS + LIMITS.catchUpAfterMs, slot));
     }
   });
 

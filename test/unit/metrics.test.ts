@@ -8,7 +8,8 @@ test('what is counted shows under its name, in seconds where it is a time', asyn
   metrics.records({ added: 5, modified: 2, removed: 1 });
   metrics.purge({ reason: 'requested', lagMs: -5 });
   metrics.job({ queue: 'purge', outcome: 'done', durationMs: 100 });
-  metrics.repaired({ what: 'missing_scheduler' });
+  metrics.repaired({ what: 'run' });
+  metrics.drift({ what: 'missing', reason: 'no_scheduler' });
   const shown = await text();
   for (const line of [
     'perennial_token_refreshes_total{network="TEFCA_IAS",outcome="refreshed"} 1',
@@ -21,7 +22,8 @@ test('what is counted shows under its name, in seconds where it is a time', asyn
     'perennial_purge_seconds_sum 0',
     'perennial_jobs_total{queue="purge",outcome="done"} 1',
     'perennial_job_seconds_count 1',
-    'perennial_repairs_total{what="missing_scheduler"} 1',
+    'perennial_repairs_total{what="run"} 1',
+    'perennial_drift_total{what="missing",reason="no_scheduler"} 1',
   ]) {
     expect(shown.split('\n')).toContain(line);
   }

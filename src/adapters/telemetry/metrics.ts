@@ -2,14 +2,14 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import type { LastPass } from '../../core/ports/fleet.ts';
 import type { Metrics } from '../../core/ports/telemetry.ts';
+import { makeFleetCounters } from './fleet-counters.ts';
+import { label } from './label.ts';
 import { makePurgeGauges, type PurgeLagSnapshot } from './purge-gauges.ts';
 import { makeReconcileGauges } from './reconcile-gauges.ts';
 
 const limits = {
   /** A scrape answers within Prometheus' usual 10 s even when the store does not. */
   collectTimeoutMs: 3_000,
-  /** A label is a name from a closed set; what is longer or stranger would make new series without end. */
-  label: /^[A-Za-z0-9_.-]{1,64}$/,
 } as const;
 
 /** Seconds: a token reply takes tenths, a pull minutes, a late purge hours. */
@@ -84,15 +84,6 @@ function makeMetrics(registry: Registry): Metrics {
   );
   const jobs = counter('jobs_total', 'Jobs by queue and outcome', ['queue', 'outcome']);
   const jobSeconds = seconds('job_seconds', 'Time of one job', BUCKETS_S.job);
-  const turnedAway = counter('gate_turned_away_total', 'Runs that the gate of their endpoint put back', ['reason']);
-  const quarantines = counter('quarantined_total', 'Authorizations that were set aside because their workers died', [
-    'network',
-  ]);
-  const repairs = counter('repairs_total', 'What the sweep found undone in the store and did', ['what']);
-  const drifts = counter('drift_total', 'What the reconciler found different in the queue and repaired', [
-    'what',
-    'reason',
-  ]);
 
   return {
     refresh: ({ network, outcome, durationMs }) => {
@@ -117,10 +108,7 @@ function makeMetrics(registry: Registry): Metrics {
       jobs.inc({ queue: label(queue), outcome: label(outcome) });
       jobSeconds.observe(durationMs / 1_000);
     },
-    turnedAway: ({ reason }) => turnedAway.inc({ reason: label(reason) }),
-    quarantined: ({ network }) => quarantines.inc({ network: label(network) }),
-    repaired: ({ what }) => repairs.inc({ what: label(what) }),
-    drift: ({ what, reason }) => drifts.inc({ what: label(what), reason: label(reason) }),
+    ...makeFleetCounters(counter),
   };
 }
 
@@ -134,14 +122,9 @@ function makeGauges(registry: Registry) {
   const purgeLag = makePurgeGauges(registry);
   const reconcile = makeReconcileGauges(registry);
   const oldest = gauge('oldest_record_age_seconds', 'Age of the stalest records of an active authorization');
-  const conditions = gauge('source_condition', 'Sources whose token endpoint is suspended, away or throttling', [
-    'source',
-    'condition',
-  ]);
+  const conditions = gauge('source_condition', 'Sources in trouble, and with what', ['source', 'condition']);
   const gates = gauge('gates', 'Endpoints by how their gates stand, as this process saw them last', ['condition']);
-  const ending = gauge('authorizations_ending', 'Standing authorizations that end within so many days', [
-    'within_days',
-  ]);
+  const ending = gauge('authorizations_ending', 'Standing ones that end within so many days', ['within_days']);
   const failures = makeFailures(registers);
 
   const apply = (snapshot: GaugeSnapshot) => {
@@ -193,8 +176,4 @@ function makeFailures(registers: Registry[]): Counter {
     help: 'Scrapes whose gauges could not be collected and stand as they were',
     registers,
   });
-}
-
-function label(value: string): string {
-  return limits.label.test(value) ? value : 'other';
 }
