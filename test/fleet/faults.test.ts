@@ -13,30 +13,40 @@ import { until } from '../support/system-until.ts';
 const SEED = 'faults/1';
 const CAP_MS = 400_000;
 const WORKERS = 2;
-const FOR_MS = 26_000;
+const FOR_MS = 22_000;
 const COUNTS: Counts = {
   kept: 12,
-  kept_slow: 3,
+  kept_slow: 2,
   kept_lost_reply: 3,
-  kept_asked: 3,
+  kept_asked: 2,
   once: 3,
   fallback: 1,
   revoked: 2,
   ended: 2,
 };
-const PERIOD_MINUTES = { min: 12, max: 16 } as const;
+const NONE: Counts = {
+  kept: 0,
+  kept_slow: 0,
+  kept_lost_reply: 0,
+  kept_asked: 0,
+  once: 0,
+  fallback: 0,
+  revoked: 0,
+  ended: 0,
+};
+/** A run every ten seconds or so. */
+const PERIOD_MINUTES = { min: 9, max: 12 } as const;
 /** A kill first, since what it leaves takes longest to come back; `npm run soak:fleet` draws them from a seed, and strikes with clocks too. */
 const FAULTS: readonly Pick<Fault, 'kind' | 'atMs' | 'forMs' | 'worker'>[] = [
   { kind: 'kill', atMs: 0, forMs: 500, worker: 0 },
-  { kind: 'redis_flush', atMs: 3_000, forMs: 0, worker: 0 },
-  { kind: 'freeze', atMs: 7_000, forMs: 9_000, worker: 1 },
-  { kind: 'postgres_immediate', atMs: 12_000, forMs: 1_500, worker: 0 },
-  { kind: 'redis_old_copy', atMs: 18_000, forMs: 1_000, worker: 0 },
-  { kind: 'silent_postgres', atMs: 21_000, forMs: 0, worker: 1 },
+  { kind: 'freeze', atMs: 4_000, forMs: 9_000, worker: 1 },
+  { kind: 'postgres_immediate', atMs: 8_000, forMs: 1_500, worker: 0 },
+  { kind: 'redis_old_copy', atMs: 14_000, forMs: 1_000, worker: 0 },
+  { kind: 'silent_postgres', atMs: 17_000, forMs: 0, worker: 1 },
 ];
 
-/** Late after 24 s at most, and 20 s for the repair: what comes back comes by then. */
-const BACK_WITHIN_MS = 45_000;
+/** Late after 18 s at most, and 17 s for the repair, on a machine that is busy with other tests: what comes back comes by then. */
+const BACK_WITHIN_MS = 35_000;
 
 const missing = [canStartRedis ? '' : 'redis-server', postgresPrograms() === null ? 'initdb' : ''].filter(
   (name) => name !== '',
@@ -58,15 +68,17 @@ test('a schedule of faults depends on its seed alone, and has every kind of them
   expect(new Set(schedule.map(({ kind }) => kind))).toEqual(new Set([...WORKER_FAULTS, ...SERVER_FAULTS]));
 });
 
-describe.skipIf(skipped !== '').concurrent(`a fleet on servers of its own ${skipped}`, () => {
+describe.skipIf(skipped !== '')(`a fleet on servers of its own ${skipped}`, () => {
   test('keeps every promise while its workers and its servers are killed, frozen, emptied and cut off', {
     timeout: CAP_MS,
   }, async () => {
     const stage = await openFleet({ workers: WORKERS });
     try {
+      const members = await castFor({ stage, counts: COUNTS });
+      await begin({ stage, members });
+      expect(await isBackAfterFlush({ stage, members }), 'back after Redis has lost all it knew').toBe(true);
       const schedule = FAULTS.map((fault) => ({ ...fault, stepMs: 0 }));
-      const run = { stage, seed: SEED, forMs: FOR_MS, schedule, counts: COUNTS, periodMinutes: PERIOD_MINUTES };
-      const report = await runFleet(run);
+      const report = await runFleet({ stage, seed: SEED, forMs: FOR_MS, schedule, members });
       process.stdout.write(`\n${textOf(report)}\n`);
       expect(report.broken, textOf(report)).toEqual(
         Object.fromEntries(Object.keys(report.broken).map((what) => [what, []])),
@@ -82,7 +94,7 @@ describe.skipIf(skipped !== '').concurrent(`a fleet on servers of its own ${skip
   }, async () => {
     const stage = await openFleet({ workers: 1, broken: true });
     try {
-      const members = await someKept({ stage, counts: { kept: 3, kept_slow: 3 } });
+      const members = await castFor({ stage, counts: { ...NONE, kept: 3, kept_slow: 3 } });
       await begin({ stage, members });
       await until(
         'requests overlap',
@@ -98,28 +110,16 @@ describe.skipIf(skipped !== '').concurrent(`a fleet on servers of its own ${skip
       await stage.close();
     }
   });
-
-  test('is back soon after Redis has lost all it knew', { timeout: CAP_MS }, async () => {
-    const stage = await openFleet({ workers: 1 });
-    try {
-      const members = await someKept({ stage, counts: { kept: 6 } });
-      await begin({ stage, members });
-      expect(await isBackAfterFlush({ stage, members })).toBe(true);
-    } finally {
-      await stage.close();
-    }
-  });
 });
 
-function someKept({
+function castFor({
   stage: { world },
   counts,
 }: {
   readonly stage: Stage;
-  readonly counts: Partial<Counts>;
+  readonly counts: Counts;
 }): Promise<readonly Member[]> {
-  const none = { kept: 0, kept_slow: 0, kept_lost_reply: 0, kept_asked: 0, once: 0, fallback: 0, revoked: 0, ended: 0 };
-  return castOf({ world, seed: SEED, counts: { ...none, ...counts }, periodMinutes: PERIOD_MINUTES, forMs: FOR_MS });
+  return castOf({ world, seed: SEED, counts, periodMinutes: PERIOD_MINUTES, forMs: FOR_MS });
 }
 
 /** Empties Redis, and says whether all schedules stood again and everybody was pulled in time. */
@@ -131,6 +131,7 @@ async function isBackAfterFlush({
   readonly members: readonly Member[];
 }): Promise<boolean> {
   const { world, redis, postgres, prefix } = stage;
+  const first = members.filter((member) => isKept(member) && member.handOverAtMs === 0);
   await redis.flush();
   const flushedAt = performance.now();
   const look = async (): Promise<boolean> => {
@@ -141,7 +142,7 @@ async function isBackAfterFlush({
         .map(({ authorizationId }) => authorizationId),
     );
     return (
-      drift.missing.length + drift.extra.length === 0 && members.every(({ link }) => pulled.has(link.authorizationId))
+      drift.missing.length + drift.extra.length === 0 && first.every(({ link }) => pulled.has(link.authorizationId))
     );
   };
   const seen = async (): Promise<'back' | 'over' | 'not yet'> => {

@@ -1,23 +1,25 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { killLeftovers } from '../support/processes.ts';
-import type { Counts } from './fleet/cast.ts';
+import { type Counts, castOf } from './fleet/cast.ts';
 import { isWhole, textOf } from './fleet/report.ts';
-import { openFleet, runFleet, type Stage } from './fleet/run.ts';
+import { begin, openFleet, runFleet, type Stage } from './fleet/run.ts';
 import { scheduleOf } from './fleet/schedule.ts';
 
 const MINUTES = numberOf('SOAK_MINUTES', 10);
 const WORKERS = numberOf('SOAK_WORKERS', 3);
 const SEED = process.env['SOAK_SEED'] ?? `fleet/${Date.now()}`;
+const AUTHORIZATIONS = numberOf('SOAK_AUTHORIZATIONS', 240);
+const share = (percent: number): number => Math.ceil((percent * AUTHORIZATIONS) / 100);
 const COUNTS: Counts = {
-  kept: 100,
-  kept_slow: 20,
-  kept_lost_reply: 30,
-  kept_asked: 20,
-  once: 30,
-  fallback: 10,
-  revoked: 15,
-  ended: 15,
+  kept: share(50),
+  kept_slow: share(4),
+  kept_lost_reply: share(12),
+  kept_asked: share(6),
+  once: share(12),
+  fallback: share(4),
+  revoked: share(6),
+  ended: share(6),
 };
 /** A folder for what every process printed. */
 const LOGS = process.env['SOAK_LOGS'];
@@ -38,14 +40,16 @@ async function soak(): Promise<number> {
     process.once(signal, () => void stage.close().finally(() => process.exit(1)));
   }
   try {
+    const cast = { world: stage.world, seed: SEED, counts: COUNTS, periodMinutes: PERIOD_MINUTES, forMs };
+    const members = await castOf(cast);
+    await begin({ stage, members });
     const startedAt = performance.now();
     const report = await runFleet({
       stage,
       seed: SEED,
       forMs,
       schedule,
-      counts: COUNTS,
-      periodMinutes: PERIOD_MINUTES,
+      members,
       told: ({ kind, worker, atMs, healedAtMs }) =>
         say(
           `${((atMs - startedAt) / 1_000).toFixed(0).padStart(4)} s ${kind} (worker ${worker}) for ${((healedAtMs - atMs) / 1_000).toFixed(1)} s`,

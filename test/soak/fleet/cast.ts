@@ -37,8 +37,8 @@ export const SOURCE_KNOBS = {
   accessTokenMs: HOUR_MS,
   oldRefreshToken: 'grace-same',
   refreshGraceMs: 30 * FLEET_SPEED * SECOND_MS,
-  slowFhirMs: 20 * SECOND_MS,
-  slowTokenMs: 12 * SECOND_MS,
+  slowFhirMs: 6 * SECOND_MS,
+  slowTokenMs: 6 * SECOND_MS,
   everythingPageSize: 12,
 } as const;
 
@@ -78,12 +78,14 @@ export async function castOf({
       knobs: knobsOf({ kind, random, forMs }),
     });
     const id = `${kind.replaceAll('_', '-')}-${index}`;
+    // One request a pull costs a busy machine little; those that are to be met in mid-pull read all that a patient has.
+    const source = kind === 'kept_slow' || kind === 'kept_asked' ? 'sandbox' : 'patients';
     const cadence = { pullEverySeconds: periodMs / SECOND_MS, lateAfterSeconds: lateAfterMs / SECOND_MS };
     members.push({
       id,
       kind,
       link,
-      request: requestOf(link, { id, usage, ...(usage === 'MULTIPLE' ? { cadence } : {}) }),
+      request: requestOf(link, { id, source, usage, ...(usage === 'MULTIPLE' ? { cadence } : {}) }),
       periodMs,
       lateAfterMs,
       handOverAtMs: late ? random.int(0, Math.round(forMs * LAST_HAND_OVER_SHARE)) : 0,
@@ -107,8 +109,8 @@ function knobsOf({
   if (kind === 'once' || kind === 'fallback') {
     return { accessTokenMs: random.int(Math.round(forMs / 2), forMs) * FLEET_SPEED };
   }
-  // Longer than a lease, in pages that each take two seconds.
-  if (kind === 'kept_slow') return { ...rotating, everythingPageSize: 8, slowFhirMs: 2 * MINUTE_MS };
+  // Together longer than a lease: what has changed is asked for type by type.
+  if (kind === 'kept_slow') return { ...rotating, slowFhirMs: 24 * SECOND_MS };
   return rotating;
 }
 

@@ -3,7 +3,7 @@ import { temporaryFolder } from '../../support/databases.ts';
 import { newKey, type Served, serve, settingsOf } from '../../support/processes.ts';
 import { until } from '../../support/system-until.ts';
 import { startWorld, type World } from '../../support/world.ts';
-import { type Counts, castOf, FLEET_SPEED, isKept, type Member, SOURCE_KNOBS } from './cast.ts';
+import { FLEET_SPEED, isKept, type Member, SOURCE_KNOBS } from './cast.ts';
 import { disturb, handOver } from './disturb.ts';
 import { type Evidence, lateness, lostOf, overlaps, runsTwice } from './judge.ts';
 import { type PostgresServer, startPostgresServer } from './postgres-server.ts';
@@ -84,21 +84,18 @@ export async function runFleet({
   seed,
   forMs,
   schedule,
-  counts,
-  periodMinutes,
+  members,
   told,
 }: {
   readonly stage: Stage;
   readonly seed: string;
   readonly forMs: number;
   readonly schedule: readonly Fault[];
-  readonly counts: Counts;
-  readonly periodMinutes: { readonly min: number; readonly max: number };
+  /** Those who come first are there already. */
+  readonly members: readonly Member[];
   readonly told?: (struck: Struck) => void;
 }): Promise<FleetReport> {
   const { world, redis, postgres, prefix, web, workers } = stage;
-  const members = await castOf({ world, seed, counts, periodMinutes, forMs });
-  await begin({ stage, members: members.filter(({ handOverAtMs }) => handOverAtMs === 0) });
   await redis.keepCopy();
   const watching = new AbortController();
   const { watched, done } = watchFleet({ world, postgres, redis, prefix, signal: watching.signal });
@@ -150,7 +147,7 @@ export async function runFleet({
   };
 }
 
-/** Hands them over, and waits until each has been pulled. */
+/** Hands over those who come before the faults, and waits until each has been pulled. */
 export async function begin({
   stage: { web },
   members,
@@ -158,7 +155,8 @@ export async function begin({
   readonly stage: Stage;
   readonly members: readonly Member[];
 }): Promise<void> {
-  await Promise.all(members.map((member) => handOver({ web, member })));
+  const first = members.filter(({ handOverAtMs }) => handOverAtMs === 0);
+  await Promise.all(first.map((member) => handOver({ web, member })));
   await until(
     'everybody is pulled',
     () => web.api.list({ limit: 500 }),
