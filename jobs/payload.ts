@@ -4,7 +4,7 @@ import { PerennialError } from '../src/core/errors.ts';
 
 const payloadSchema = z.object({
   authorizationId: idSchema,
-  reason: z.enum(['accepted', 'asked_for', 'due', 'repaired']),
+  reason: z.enum(['accepted', 'asked_for', 'due', 'repaired', 'told', 'doubted']),
 });
 
 export type AuthorizationPayload = z.infer<typeof payloadSchema>;

@@ -1,7 +1,9 @@
 import type { State } from '../core/authorization.ts';
+import type { CadenceTable } from '../core/cadence.ts';
 import type { AccessTokenView, CalendarView, EventView, SourceStateView } from './feed.ts';
 import type { FleetView } from './fleet.ts';
 import type { KeyCensusView, RotationView } from './keys.ts';
+import type { PlannedLoadView } from './plan-load.ts';
 import type { AuditEntryView, AuditHeadsView, ReceiptView } from './proof.ts';
 import type { RecordsRead, SettledView, TypesView, Verdict } from './records.ts';
 import type { AuthorizationRequest, AuthorizationView, ChangeView } from './wire.ts';
@@ -61,6 +63,14 @@ export type Service = {
   readonly calendar: (query: { readonly withinDays: number; readonly limit: number }) => Promise<CalendarView>;
   /** How many authorizations stand where, and whether purges come in time. */
   readonly fleet: () => Promise<FleetView>;
+  /** Takes a webhook of a source, as it came in; rejects with `hook_refused` where it is not signed as it must be. */
+  readonly takeHook: (hook: {
+    readonly source: string;
+    readonly signature: string | null;
+    readonly body: Uint8Array;
+  }) => Promise<void>;
+  /** What another cadence table would make of the fleet's load; changes nothing. */
+  readonly planLoad: (table: CadenceTable) => Promise<PlannedLoadView>;
   /** Sources that refuse our client, are away or throttle us. */
   readonly sources: () => Promise<readonly SourceStateView[]>;
   /** The proof that an authorization was purged; audited. */

@@ -17,6 +17,7 @@ export const ERRORS = {
   unsupported_media_type: entry('never', 'caller', false, 415, 'The body must be application/json'),
   unauthenticated: entry('never', 'caller', false, 401, 'A valid API key is needed'),
   forbidden: entry('never', 'caller', true, 403, 'This API key may not do that'),
+  hook_refused: entry('never', 'caller', false, 401, 'The webhook is not signed as it must be, or is too old'),
   not_found: entry('never', 'caller', false, 404, 'There is no such thing here'),
   authorization_not_found: entry('never', 'caller', false, 404, 'There is no authorization with this id'),
   authorization_conflict: entry('never', 'caller', true, 409, 'An authorization with this id and other content exists'),

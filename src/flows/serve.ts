@@ -7,6 +7,7 @@ import { accept } from './accept.ts';
 import type { Context } from './context.ts';
 import { fleetOf } from './fleet.ts';
 import { createTokenDesk, type TokenDesk } from './give-token.ts';
+import { planLoad } from './plan-load.ts';
 import { readAudit, readAuditHeads, readReceipt, readReceipts } from './read-audit.ts';
 import { readChanges, readRecords } from './read-records.ts';
 import { readTypes } from './read-types.ts';
@@ -14,6 +15,7 @@ import { release } from './release.ts';
 import { requestPurge } from './request-purge.ts';
 import { countKeys, rotateKeys } from './rotate-keys.ts';
 import { settleSuspected } from './settle-suspected.ts';
+import { takeHook } from './take-hook.ts';
 import { eventViewOf, sourceViewOf, tokenViewOf, viewOf } from './view.ts';
 
 /** The doors' one counter: what HTTP, the sealed intake and the command line call. */
@@ -60,6 +62,8 @@ export function createService(context: Context, desk: TokenDesk = createTokenDes
       return { ending, more: Math.max(0, all - ending.length), waiting };
     },
     fleet: () => fleetOf(context),
+    takeHook: (hook) => takeHook({ context, ...hook }),
+    planLoad: (table) => planLoad({ context, table }),
     sources: async () => (await store.sourceStates()).map(sourceViewOf),
     receipt: ({ id, actor }) => readReceipt({ context, authorizationId: id, actor }),
     receipts: (page) => readReceipts({ context, ...page }),

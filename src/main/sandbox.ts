@@ -25,7 +25,7 @@ export async function runSandbox({
   const sandbox = await startSandbox({
     port: wholeNumber({ name: '--port', text: values.port, fallback: DEFAULT_PORT }),
     seed: wholeNumber({ name: '--seed', text: values.seed, fallback: DEFAULT_SEED }),
-    clock: { now: clock.now, toWallMs: clock.toWallMs },
+    clock: { now: clock.now, toWallMs: clock.toWallMs, wallNow: clock.wallNow },
   });
   closeWithGrace({ logger: false }, () => sandbox.close());
   out(`sandbox listening on ${sandbox.url}`);

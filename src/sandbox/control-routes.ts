@@ -13,6 +13,7 @@ import type { Handler, Route } from './router.ts';
 import { type Authorization, knobsOf, type Sandbox } from './state.ts';
 import { servedNdjson, statsOf, tallyOf } from './stats.ts';
 import { endpointView } from './token-replies.ts';
+import { webhookBody } from './webhooks.ts';
 
 const size = z.union([z.enum(['small', 'medium', 'large']), z.number().int().min(1).max(LIMITS.resourcesPerPatient)]);
 const linkBody = z.strictObject({
@@ -39,6 +40,7 @@ const routes: readonly Route[] = [
   { method: 'POST', path: '/sandbox/patients/:id/changes', handle: change },
   { method: 'GET', path: '/sandbox/patients/:id/resources', handle: resources },
   { method: 'GET', path: '/sandbox/stats', handle: stats },
+  { method: 'PUT', path: '/sandbox/webhook', handle: setWebhook },
 ];
 
 /** The control plane for tests and the demo: loopback only, no authentication, no part of the contract. */
@@ -87,8 +89,22 @@ function idsOf(authorization: Authorization): Record<string, unknown> {
 }
 
 function disconnect(...[sandbox, _request, params]: Parameters<Handler>): Reply {
-  const authorization = findAuthorization(sandbox, params['id'] ?? '');
-  return json(200, { count: revokePatient(sandbox, authorization.patient) });
+  const { patient } = findAuthorization(sandbox, params['id'] ?? '');
+  const count = revokePatient(sandbox, patient);
+  for (const authorization of authorizationsOf(sandbox, patient)) {
+    sandbox.webhooks.tell('refresh_expired', authorization);
+  }
+  return json(200, { count });
+}
+
+function setWebhook(...[sandbox, request]: Parameters<Handler>): Reply {
+  sandbox.webhooks.register(jsonBody(request, webhookBody));
+  return json(201, {});
+}
+
+/** Of a patient those whose tokens somebody has: only these are told of. */
+function authorizationsOf(sandbox: Sandbox, patient: Patient): readonly Authorization[] {
+  return [...sandbox.authorizations.values()].filter((one) => one.patient === patient && one.exchangedAtMs !== null);
 }
 
 function setKnobs(...[sandbox, request]: Parameters<Handler>): Reply {
@@ -108,7 +124,11 @@ function change(...[sandbox, request, params]: Parameters<Handler>): Reply {
   catchUp(sandbox, patient);
   patient.manualChanges += 1;
   const rng = seededRng(`${patient.chart.key}/manual/${patient.manualChanges}`);
-  return json(200, applyChanges({ patient, counts, atMs: sandbox.now(), rng }));
+  const changes = applyChanges({ patient, counts, atMs: sandbox.now(), rng });
+  for (const authorization of authorizationsOf(sandbox, patient)) {
+    sandbox.webhooks.tell('sync_completed', authorization);
+  }
+  return json(200, changes);
 }
 
 function resources(...[sandbox, _request, params]: Parameters<Handler>): Reply {

@@ -29,6 +29,8 @@ export const LIMITS = {
   rememberedTokens: 16,
   /** An application access token lives 30 minutes, contract 1.9. */
   applicationTokenMs: 30 * MINUTE_MS,
+  /** A receiver of webhooks has this long, contract 4 (wall time). */
+  webhookTimeoutMs: 30 * SECOND_MS,
   /** Application tokens remembered at once; the oldest is forgotten first. */
   applicationTokens: 100,
 } as const;

@@ -12,6 +12,7 @@ import { findRoute, type Route } from './router.ts';
 import { send } from './send.ts';
 import { createState, type Sandbox } from './state.ts';
 import { tokenRoutes } from './token-routes.ts';
+import { createWebhooks } from './webhooks.ts';
 
 export type SandboxOptions = {
   /** Default 127.0.0.1. */
@@ -21,7 +22,12 @@ export type SandboxOptions = {
   /** Everything synthetic follows from it: directory, patients, keys, refresh tokens. */
   readonly seed: number;
   /** `now` is domain milliseconds and may run fast; `toWallMs` says how long a domain duration takes on the wall. */
-  readonly clock: { readonly now: () => number; readonly toWallMs: (durationMs: number) => number };
+  readonly clock: {
+    readonly now: () => number;
+    readonly toWallMs: (durationMs: number) => number;
+    /** What webhooks are dated by; `now` where it is not told. */
+    readonly wallNow?: () => number;
+  };
   readonly publishableKey?: string;
   readonly secretKey?: string;
   readonly knobs?: Partial<Knobs>;
@@ -37,14 +43,15 @@ const ROUTES: readonly Route[] = [...openRoutes, ...tokenRoutes, ...linkRoutes, 
  */
 export async function startSandbox(options: SandboxOptions): Promise<RunningSandbox> {
   const { host = '127.0.0.1', port = 0, clock } = options;
+  const closing = new AbortController();
   const sandbox = createState({
     seed: options.seed,
     now: clock.now,
     publishableKey: options.publishableKey ?? 'pk_test_sandbox',
     secretKey: options.secretKey ?? 'sk_test_sandbox',
     knobs: options.knobs ?? {},
+    webhooks: createWebhooks({ seed: options.seed, wallNow: clock.wallNow ?? clock.now, signal: closing.signal }),
   });
-  const closing = new AbortController();
   const server = createServer({ requestTimeout: LIMITS.requestTimeoutMs }, (incoming, response) => {
     void serve({ sandbox, incoming, response, toWallMs: clock.toWallMs, signal: closing.signal });
   });

@@ -5,6 +5,7 @@ import { createSigner } from './jwt.ts';
 import type { KnobStore, Knobs } from './knobs.ts';
 import { createKnobStore } from './knobs.ts';
 import type { Patient } from './patients.ts';
+import type { Webhooks } from './webhooks.ts';
 
 export type Usage = 'ONE_TIME' | 'MULTIPLE';
 
@@ -78,6 +79,7 @@ export type Sandbox = {
   readonly publishableKey: string;
   readonly secretKey: string;
   readonly signer: Signer;
+  readonly webhooks: Webhooks;
   readonly knobs: KnobStore;
   readonly directory: readonly Endpoint[];
   readonly authorizations: Map<string, Authorization>;
@@ -98,6 +100,7 @@ export function createState(options: {
   publishableKey: string;
   secretKey: string;
   knobs: Partial<Knobs>;
+  webhooks: Webhooks;
 }): Sandbox {
   let instantMs = Math.floor(options.now());
   return {
@@ -110,6 +113,7 @@ export function createState(options: {
     publishableKey: options.publishableKey,
     secretKey: options.secretKey,
     signer: createSigner(options.seed),
+    webhooks: options.webhooks,
     knobs: createKnobStore(options.knobs),
     directory: seedDirectory(options.seed),
     authorizations: new Map(),

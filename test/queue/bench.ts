@@ -38,6 +38,7 @@ export const noMetrics: Metrics = {
   repaired: () => {},
   quarantined: () => {},
   drift: () => {},
+  hook: () => {},
 };
 
 export type Bench = {

@@ -2,9 +2,11 @@ import type { EventView, SourceStateView } from '../../src/contract/feed.ts';
 import type { FleetView } from '../../src/contract/fleet.ts';
 import type { KeyCensusView, RotationView } from '../../src/contract/keys.ts';
 import { entryViewOf, type ReceiptView } from '../../src/contract/proof.ts';
+import type { PlannedLoadView } from '../../src/contract/plan-load.ts';
 import type { StoredResource, TypesView } from '../../src/contract/records.ts';
 import type { Service } from '../../src/contract/service.ts';
 import type { AuthorizationRequest, AuthorizationView, ChangeView } from '../../src/contract/wire.ts';
+import type { CadenceTable } from '../../src/core/cadence.ts';
 import { PerennialError } from '../../src/core/errors.ts';
 import type { StoredEntry, Unlinked } from '../../src/core/ports/audit.ts';
 import type { Head } from '../../src/core/ports/notary.ts';
@@ -31,6 +33,26 @@ const QUIET: FleetView = {
     alert: false,
   },
   sourcesInTrouble: 0,
+};
+
+/** One network that runs half as often. */
+const CHANGE: PlannedLoadView['networks'][number] = {
+  network: 'TEFCA_IAS',
+  endpointId: null,
+  authorizations: 1_440,
+  moved: 1_440,
+  before: { runsPerDay: 5_760, peakMinute: 6, meanMinute: 4 },
+  after: { runsPerDay: 2_880, peakMinute: 4, meanMinute: 2 },
+  oldestAgeSeconds: 64_800,
+  late: 0,
+};
+const PLAN: PlannedLoadView = {
+  at: NOW,
+  hours: 48,
+  networks: [CHANGE],
+  endpoints: [{ ...CHANGE, endpointId: 'payer-1' }],
+  moreEndpoints: 0,
+  quarterHours: { before: new Array<number>(192).fill(60), after: new Array<number>(192).fill(30) },
 };
 
 export type FakeService = Service & {
@@ -62,6 +84,8 @@ export type FakeService = Service & {
     types: TypesView['types'];
     verdicts: string[];
     operations: string[];
+    tables: CadenceTable[];
+    plan: PlannedLoadView;
   };
   /** When set, every call rejects with it. */
   failure: unknown;
@@ -96,6 +120,8 @@ export function createFakeService(): FakeService {
     types: [],
     verdicts: [],
     operations: [],
+    tables: [],
+    plan: PLAN,
   };
   const find = (id: string) => {
     if (fake.failure !== null) throw fake.failure;
@@ -177,6 +203,15 @@ export function createFakeService(): FakeService {
     events: async ({ after, limit }) => kept.events.filter(({ cursor }) => cursor > after).slice(0, limit),
     calendar: async ({ limit }) => ({ ending: [...views.values()].slice(0, limit), more: 0, waiting: kept.waiting }),
     fleet: async () => kept.fleet,
+    takeHook: async ({ source }) => {
+      if (fake.failure !== null) throw fake.failure;
+      kept.operations.push(`hook ${source}`);
+    },
+    planLoad: async (table) => {
+      if (fake.failure !== null) throw fake.failure;
+      kept.tables.push(table);
+      return kept.plan;
+    },
     sources: async () => kept.sources,
     receipt: async ({ id, actor }) => {
       find(id);

@@ -17,6 +17,7 @@ export const HOUR_MS = 60 * MINUTE_MS;
 /** Half an hour, the default, is three seconds here. */
 const PUBLIC_TOKEN_MS = 24 * HOUR_MS;
 export const SEED = 11;
+export const WEBHOOK_SECRET = 'canary-webhook-secret-4b1e';
 
 const linkSchema = z.object({
   publicToken: z.string().optional(),
@@ -84,6 +85,8 @@ export type World = {
   }) => Promise<Link>;
   readonly turn: (authorizationId: string, knobs: Partial<Knobs>) => Promise<void>;
   readonly revoke: (authorizationId: string) => Promise<void>;
+  /** Has the source send its webhooks there, signed with {@link WEBHOOK_SECRET}; null sends them nowhere. */
+  readonly tell: (url: string | null) => Promise<void>;
   /** Changes a patient's records; every id as `Type/id`. */
   readonly change: (
     patient: string,
@@ -108,7 +111,7 @@ export async function startWorld({
   const clock = createClock({ epochMs, speed });
   const sandbox = await startSandbox({
     seed: SEED,
-    clock: { now: clock.now, toWallMs: clock.toWallMs },
+    clock: { now: clock.now, toWallMs: clock.toWallMs, wallNow: clock.wallNow },
     knobs: { evolves: false, publicTokenMs: PUBLIC_TOKEN_MS, ...knobs },
   });
   const watching = watch(sandbox.port);
@@ -150,6 +153,8 @@ export async function startWorld({
     turn: async (authorizationId, wanted) =>
       void (await call('PUT', '/knobs', { authorizations: { [authorizationId]: wanted } })),
     revoke: async (authorizationId) => void (await call('POST', `/authorizations/${authorizationId}/revoke`, {})),
+    tell: async (url) =>
+      void (await call('PUT', '/webhook', { url: url ?? 'http://127.0.0.1:9/nobody', secret: WEBHOOK_SECRET })),
     change: async (patient, counts) =>
       changesSchema.parse(JSON.parse(await call('POST', `/patients/${bare(patient)}/changes`, counts))),
     records: async (patient) => linesOf(await call('GET', `/patients/${bare(patient)}/resources`)),
@@ -204,6 +209,7 @@ export function sourcesOf(world: Pick<World, 'url'>): string {
     sandbox: flexpa,
     searching: { ...flexpa, pullBy: 'search', resourceTypes: SEARCHED_TYPES, searchQuery: '_count=5' },
     refusing: flexpa,
+    telling: { ...flexpa, webhookSecret: ['a-secret-that-was-replaced', WEBHOOK_SECRET] },
     patients: { ...flexpa, pullBy: 'search', resourceTypes: ['Patient'], searchQuery: '' },
   });
 }

@@ -10,6 +10,8 @@ import { jobIdOf, REPEATING } from './trail.ts';
 
 /** Looks at a job that workers and other producers move at the same moment, before the queue itself is blamed. */
 const ADD_TRIES = 5;
+/** Why a job runs that waits for no plan. */
+const WISHES: ReadonlySet<string> = new Set(['asked_for', 'doubted']);
 /** Authorizations that share one pass over the events: Redis answers nobody while it looks for them on a page. */
 const SWEPT_TOGETHER_MAX = 200;
 
@@ -167,7 +169,11 @@ async function tryToAdd({ queue, authorizationId, delayWallMs, reason }: NewJob)
   const present = await queue.getJob(jobId);
   if (present !== undefined) {
     const state = await present.getState();
-    if (state === 'delayed') return present.changeDelay(delayWallMs);
+    if (state === 'delayed') {
+      // A job that waits for its turn would wake as one that came too early.
+      if (WISHES.has(reason)) await present.updateData({ authorizationId, reason });
+      return present.changeDelay(delayWallMs);
+    }
     if (state !== 'completed' && state !== 'failed') return;
     await present.remove();
   }

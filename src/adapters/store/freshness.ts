@@ -95,6 +95,7 @@ async function takeHook({
     .select('id')
     .where('source', '=', source)
     .where('state', '=', 'active')
+    .where('usage', '=', 'MULTIPLE')
     .where((eb) => eb.or([eb('id', '=', id ?? ''), eb('upstream_ref', 'in', ['', ...refs])]))
     .orderBy('id')
     .limit(FRESHNESS_LIMITS.hookMeansMax);

@@ -22,6 +22,8 @@ export type Route = {
   readonly path: string;
   readonly operationId: string;
   readonly summary: string;
+  /** The handler gets the body as the bytes that came in, of any type, and no more than a webhook has. */
+  readonly rawBody?: true;
   /** What the API key must be good for; `any` takes every key, null lets everybody in. */
   readonly scope: Scope | 'any' | null;
   readonly params?: z.ZodObject;

@@ -1,7 +1,9 @@
 import { z } from 'zod';
+import { cadenceSchema } from '../../contract/cadence.ts';
 import { accessTokenSchema, calendarSchema, eventSchema, sourceStateSchema } from '../../contract/feed.ts';
 import { fleetSchema } from '../../contract/fleet.ts';
 import { keyCensusSchema, keyCursorSchema, rotationRequestSchema, rotationSchema } from '../../contract/keys.ts';
+import { plannedLoadSchema } from '../../contract/plan-load.ts';
 import { auditEntrySchema, auditHeadsSchema, receiptSchema, signingKeySchema } from '../../contract/proof.ts';
 import { resourceTypeSchema, settledSchema, typesSchema, verdictRequestSchema } from '../../contract/records.ts';
 import {
@@ -127,6 +129,9 @@ export const intakeKeySchema = z.object({
 export type IntakeKey = z.infer<typeof intakeKeySchema>;
 export type SigningKey = z.infer<typeof signingKeySchema>;
 
+/** What every webhook has; the adapter of its source reads the rest. */
+const hookSchema = z.looseObject({ event_id: z.string(), event: z.string() });
+
 /** What the OpenAPI document refers to by name. */
 export const COMPONENTS = {
   AuthorizationRequest: { schema: authorizationRequestSchema, io: 'input' },
@@ -142,6 +147,8 @@ export const COMPONENTS = {
   Calendar: { schema: calendarSchema, io: 'output' },
   Fleet: { schema: fleetSchema, io: 'output' },
   Sources: { schema: sourcesSchema, io: 'output' },
+  CadenceTable: { schema: cadenceSchema, io: 'input' },
+  PlannedLoad: { schema: plannedLoadSchema, io: 'output' },
   ReceiptPage: { schema: receiptPageSchema, io: 'output' },
   AuditPage: { schema: auditPageSchema, io: 'output' },
   AuditHeads: { schema: auditHeadsSchema, io: 'output' },
@@ -150,6 +157,7 @@ export const COMPONENTS = {
   Rotation: { schema: rotationSchema, io: 'output' },
   KeyCensus: { schema: keyCensusSchema, io: 'output' },
   IntakeKey: { schema: intakeKeySchema, io: 'output' },
+  Hook: { schema: hookSchema, io: 'input' },
   Error: { schema: errorSchema, io: 'output' },
 } as const satisfies Record<string, { schema: z.ZodType; io: 'input' | 'output' }>;
 export type ComponentName = keyof typeof COMPONENTS;

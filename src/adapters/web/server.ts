@@ -1,6 +1,7 @@
 import { type FastifyInstance, type FastifyReply, fastify } from 'fastify';
 import type { Service } from '../../contract/service.ts';
 import { PerennialError } from '../../core/errors.ts';
+import { FRESHNESS_LIMITS } from '../../core/freshness-limits.ts';
 import { LIMITS } from '../../core/limits.ts';
 import type { Clock } from '../../core/ports/clock.ts';
 import type { Log } from '../../core/ports/telemetry.ts';
@@ -121,15 +122,26 @@ function registerV1({
     handle: async () => document,
   });
   const document = openApiOf({ routes, version: options.version });
-  for (const { method, path, scope, handle } of routes) {
-    app.route({
+  const register = (scope: FastifyInstance, { method, path, scope: needed, handle }: Route) =>
+    scope.route({
       method,
       url: path,
-      ...(scope === null ? {} : { onRequest: callers.guard(scope) }),
+      ...(needed === null ? {} : { onRequest: callers.guard(needed) }),
       handler: (request, reply) =>
         handle({ request, reply, actor: `service:${callers.serviceOf(request) ?? 'anonymous'}` }),
     });
-  }
+  for (const route of routes) if (route.rawBody !== true) register(app, route);
+  app.register(async (raw) => {
+    takeBytes(raw);
+    for (const route of routes) if (route.rawBody === true) register(raw, route);
+  });
+}
+
+/** A signature is over the bytes: parsed and written again they are others. */
+function takeBytes(raw: FastifyInstance): void {
+  raw.removeAllContentTypeParsers();
+  const options = { parseAs: 'buffer', bodyLimit: FRESHNESS_LIMITS.hookMaxBytes } as const;
+  raw.addContentTypeParser('*', options, (_request, body, done) => done(null, body));
 }
 
 function installHeaders(app: FastifyInstance): void {

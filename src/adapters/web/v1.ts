@@ -13,6 +13,7 @@ import {
 } from './schemas.ts';
 import { createAuditRoutes } from './v1-audit.ts';
 import { createFleetRoutes } from './v1-fleet.ts';
+import { createHookRoutes } from './v1-hooks.ts';
 import { createKeyRoutes } from './v1-keys.ts';
 import { createReadings } from './v1-readings.ts';
 import { createRecordRoutes } from './v1-records.ts';
@@ -40,6 +41,7 @@ export function createV1Routes(parts: Parts): readonly Route[] {
     ...createFleetRoutes(parts.service),
     ...createAuditRoutes(parts),
     ...createKeyRoutes(parts.service),
+    ...createHookRoutes(parts.service),
     intakeKey(parts),
   ];
 }

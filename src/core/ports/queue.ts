@@ -28,7 +28,7 @@ export type WorkQueue = {
     readonly queue: AuthorizationQueue;
     readonly authorizationId: string;
     readonly delayMs?: number;
-    readonly reason: 'accepted' | 'asked_for' | 'due' | 'repaired';
+    readonly reason: 'accepted' | 'asked_for' | 'due' | 'repaired' | 'told' | 'doubted';
   }) => Promise<void>;
   /** Removes the repeating job only. */
   readonly unschedule: (authorizationId: string) => Promise<void>;

@@ -46,6 +46,8 @@ export type Metrics = {
   readonly job: (labels: { readonly queue: string; readonly outcome: string; readonly durationMs: number }) => void;
   /** A run that a gate has turned away. */
   readonly turnedAway: (labels: { readonly reason: string }) => void;
+  /** Webhooks by what they tell and what became of them. */
+  readonly hook: (labels: { readonly event: string; readonly outcome: string }) => void;
   readonly repaired: (labels: { readonly what: string }) => void;
   /** An authorization was set aside because its workers die. */
   readonly quarantined: (labels: { readonly network: string }) => void;

@@ -1,11 +1,19 @@
 import { describe, expect, test } from 'vitest';
+import type { Authorization } from '../../../src/core/authorization.ts';
 import { emptyTally, HOURS, type Tally } from '../../../src/core/change-profile.ts';
 import { FRESHNESS_LIMITS } from '../../../src/core/freshness-limits.ts';
+import type { Store } from '../../../src/core/ports/store.ts';
 import { inserted, NOW, newId, type Use } from './samples.ts';
 
 function tallyOf(changes: number, watched: number): Tally {
   return { changes: new Float64Array(HOURS).fill(changes), watchedHours: new Float64Array(HOURS).fill(watched) };
 }
+
+/** Behind all that other promises look at in the same store. */
+const LATER = NOW + 10_000_000_000;
+
+const standing = (store: Store, differences: Partial<Authorization> = {}) =>
+  inserted(store, { usage: 'MULTIPLE', nextRunAt: LATER + 1_000, ...differences });
 
 export function freshnessContract(use: Use): void {
   describe('what was learned of an endpoint', () => {
@@ -44,7 +52,7 @@ export function freshnessContract(use: Use): void {
       eventId: newId(),
       id: null,
       refs: [],
-      at: NOW + 100,
+      at: LATER + 100,
       plans: true,
       ...differences,
     });
@@ -52,15 +60,15 @@ export function freshnessContract(use: Use): void {
     test('plans a run at once for whom it means, by our id or by what the source calls it', async () => {
       const { store } = use();
       for (const meant of [(id: string) => ({ id }), (id: string) => ({ refs: [`other-${id}`, `ref-${id}`] })]) {
-        const id = await inserted(store, { nextRunAt: NOW + 1_000, toldAt: null });
+        const id = await standing(store, { nextRunAt: LATER + 1_000, toldAt: null });
         expect(await store.takeHook(hook(meant(id)))).toStrictEqual([id]);
-        expect(await store.get(id)).toMatchObject({ toldAt: NOW + 100, nextRunAt: NOW + 100 });
+        expect(await store.get(id)).toMatchObject({ toldAt: LATER + 100, nextRunAt: LATER + 100 });
       }
     });
 
     test('is taken once, also of several workers that get it at the same moment', async () => {
       const { store } = use();
-      const id = await inserted(store);
+      const id = await standing(store);
       const value = hook({ id });
       const taken = await Promise.all(Array.from({ length: 5 }, () => store.takeHook(value)));
       expect(taken.filter((ids) => ids !== null)).toStrictEqual([[id]]);
@@ -69,14 +77,14 @@ export function freshnessContract(use: Use): void {
 
     test('never moves a plan back, nor what was told later', async () => {
       const { store } = use();
-      const id = await inserted(store, { nextRunAt: NOW + 10, toldAt: NOW + 500 });
+      const id = await standing(store, { nextRunAt: LATER + 10, toldAt: LATER + 500 });
       await store.takeHook(hook({ id }));
-      expect(await store.get(id)).toMatchObject({ toldAt: NOW + 500, nextRunAt: NOW + 10 });
+      expect(await store.get(id)).toMatchObject({ toldAt: LATER + 500, nextRunAt: LATER + 10 });
     });
 
     test('that plans nothing changes nothing, and says whom it means', async () => {
       const { store } = use();
-      const id = await inserted(store, { toldAt: null });
+      const id = await standing(store, { toldAt: null });
       const before = await store.get(id);
       expect(await store.takeHook(hook({ id, plans: false }))).toStrictEqual([id]);
       expect(await store.get(id)).toStrictEqual(before);
@@ -85,17 +93,24 @@ export function freshnessContract(use: Use): void {
     test('means nobody of another source, nobody who has ended, and nobody by an empty name', async () => {
       const { store } = use();
       const [foreign, ended] = [newId(), newId()];
-      await inserted(store, { id: foreign, source: 'elsewhere', upstreamRef: `ref-${foreign}` });
-      await inserted(store, { id: ended, state: 'needs_reauthorization', upstreamRef: `ref-${ended}` });
+      await standing(store, { id: foreign, source: 'elsewhere', upstreamRef: `ref-${foreign}` });
+      await standing(store, { id: ended, state: 'needs_reauthorization', upstreamRef: `ref-${ended}` });
       for (const id of [foreign, ended, newId(), '', null]) {
         expect(await store.takeHook(hook({ id, refs: id === null ? [] : [`ref-${id}`] }))).toStrictEqual([]);
       }
     });
 
+    test('means no ONE_TIME authorization: its one fetch has its own time', async () => {
+      const { store } = use();
+      const id = await standing(store, { usage: 'ONE_TIME', nextRunAt: null, toldAt: null });
+      expect(await store.takeHook(hook({ id }))).toStrictEqual([]);
+      expect(await store.get(id)).toMatchObject({ toldAt: null, nextRunAt: null });
+    });
+
     test('means no more authorizations than one consent can cover', async () => {
       const { store } = use();
       const upstreamRef = newId();
-      for (let made = 0; made < FRESHNESS_LIMITS.hookMeansMax + 2; made += 1) await inserted(store, { upstreamRef });
+      for (let made = 0; made < FRESHNESS_LIMITS.hookMeansMax + 2; made += 1) await standing(store, { upstreamRef });
       expect(await store.takeHook(hook({ refs: [upstreamRef] }))).toHaveLength(FRESHNESS_LIMITS.hookMeansMax);
     });
   });

@@ -24,7 +24,7 @@ export function freshness({ tables, now }: Parts): FreshnessStore {
       const rows = [...tables.authorizations.values()]
         .filter(({ authorization: one }) => {
           const meant = one.id === id || (one.upstreamRef !== null && refs.includes(one.upstreamRef));
-          return one.source === source && one.state === 'active' && meant;
+          return one.source === source && one.state === 'active' && one.usage === 'MULTIPLE' && meant;
         })
         .sort((left, right) => (left.authorization.id < right.authorization.id ? -1 : 1))
         .slice(0, FRESHNESS_LIMITS.hookMeansMax);

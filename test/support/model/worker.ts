@@ -31,6 +31,7 @@ export const NO_METRICS: Metrics = {
   repaired: () => {},
   quarantined: () => {},
   drift: () => {},
+  hook: () => {},
 };
 
 /** What stands between the flows and a deliberately broken worker: its ports, as it would have them. */

@@ -1,0 +1,73 @@
+import { codeOf, PerennialError } from '../core/errors.ts';
+import type { HookEvent } from '../core/ports/upstream.ts';
+import type { Context } from './context.ts';
+
+type Taking = Pick<Context, 'sources' | 'clock' | 'log' | 'metrics'> & {
+  readonly store: Pick<Context['store'], 'takeHook'>;
+  readonly queue: Pick<Context['queue'], 'add'>;
+};
+
+/**
+ * Takes one webhook of a source. News are pulled at once; a grant that is said to be over is looked at, since a webhook alone condemns nobody; all else is noted. An event that was
+ * taken before is taken again without effect, and so is one that means nobody: who holds the secret learns nothing about our authorizations.
+ * @throws PerennialError `hook_refused` for what is not signed as it must be, alike for a source that we do not have.
+ */
+export async function takeHook({
+  context,
+  source,
+  signature,
+  body,
+}: {
+  readonly context: Taking;
+  readonly source: string;
+  readonly signature: string | null;
+  readonly body: Uint8Array;
+}): Promise<void> {
+  const { sources, store, clock, log, metrics } = context;
+  const read = sources.get(source)?.readHook ?? null;
+  if (read === null) throw new PerennialError('hook_refused');
+  const reading = read({ signature, body, wallNow: clock.wallNow() });
+  if (reading.kind === 'refused') {
+    log.warn('hook_refused', { source, reason: reading.reason });
+    metrics.hook({ event: 'unknown', outcome: reading.reason });
+    throw new PerennialError('hook_refused');
+  }
+  const { event } = reading;
+  const { eventId, id, refs } = event;
+  const plans = event.kind === 'sync_completed';
+  const meant = await store.takeHook({ source, eventId, id, refs, at: clock.now(), plans });
+  metrics.hook({ event: event.kind, outcome: outcomeOf(meant) });
+  for (const authorizationId of meant ?? []) await act({ context, source, event, authorizationId });
+  if (event.kind === 'endpoint_status_changed' && meant !== null) {
+    const { endpointId, status } = event;
+    log.warn('endpoint_status', { source, endpointId: endpointId ?? 'unknown', reason: status ?? 'UNKNOWN' });
+  }
+}
+
+function outcomeOf(meant: readonly string[] | null): string {
+  if (meant === null) return 'seen';
+  return meant.length === 0 ? 'nobody' : 'taken';
+}
+
+async function act({
+  context: { queue, log },
+  source,
+  event: { kind },
+  authorizationId,
+}: {
+  readonly context: Taking;
+  readonly source: string;
+  readonly event: HookEvent;
+  readonly authorizationId: string;
+}): Promise<void> {
+  if (kind === 'unknown' || kind === 'endpoint_status_changed') return;
+  log.info('hook_taken', { authorizationId, source, reason: kind });
+  if (kind === 'sync_failed') return;
+  const reason = kind === 'sync_completed' ? 'told' : 'doubted';
+  try {
+    await queue.add({ queue: 'refresh-and-pull', authorizationId, reason });
+  } catch (error) {
+    // News stand in the store, and the sweep comes for them; a grant that is over shows at its next run.
+    log.warn('hook_waits', { authorizationId, code: codeOf(error) });
+  }
+}
