@@ -5,7 +5,8 @@ import type { PageStream, Source } from '../core/ports/upstream.ts';
 import type { TokenReply } from '../core/token-outcome.ts';
 import type { Context } from './context.ts';
 
-type Gated = { readonly context: Context; readonly source: Source; readonly endpointId: string };
+type Near = Pick<Context, 'gates' | 'clock'>;
+type Gated = { readonly context: Near; readonly source: Source; readonly endpointId: string };
 /** Tells the gate what the answer to one request says. */
 type Tell = (part: GatePart, answer: GateAnswer | null) => void;
 
@@ -61,7 +62,7 @@ async function spendInPlace({
   }
 }
 
-function domainMs({ clock }: Context, wallMs: number): number {
+function domainMs({ clock }: Near, wallMs: number): number {
   return clock.fromWall(clock.wallNow() + wallMs) - clock.now();
 }
 
@@ -71,7 +72,7 @@ function tokenAnswer({
   context: { clock },
 }: {
   readonly reply: TokenReply;
-  readonly context: Context;
+  readonly context: Near;
 }): GateAnswer | null {
   if (reply.kind === 'no_reply') {
     return reply.reason === 'timeout' || reply.reason === 'connection' ? { kind: 'failed' } : null;
@@ -88,7 +89,7 @@ function pageAnswer({
   context: { clock },
 }: {
   readonly page: Exclude<PageStream, { readonly kind: 'page' }>;
-  readonly context: Context;
+  readonly context: Near;
 }): GateAnswer | null {
   switch (page.kind) {
     case 'throttled':

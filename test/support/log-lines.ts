@@ -18,7 +18,7 @@ const FIELDS: Readonly<Record<string, (value: unknown) => boolean>> = {
   authorizationId: (value) => idSchema.safeParse(value).success,
   source: word,
   network: matching(/^[A-Z][A-Z0-9_]{2,31}$/),
-  endpointId: word,
+  endpointId: matching(/^[\w.-]{1,64}$/),
   service: word,
   queue: word,
   job: word,

@@ -176,12 +176,13 @@ export function requestOf(
   link: Link,
   change: Partial<AuthorizationRequest> & { readonly id: string },
 ): AuthorizationRequest {
-  const { id: endpointId, name, network } = link.endpoint;
+  const { name, network } = link.endpoint;
   const common = {
     source: 'sandbox',
     usage: 'MULTIPLE',
     network,
-    endpoint: { id: endpointId, name },
+    // Faults of the sandbox are one patient's: his endpoint is his own, or its gate would close before all others too.
+    endpoint: { id: `payer-of-${change.id}`, name },
     patient: link.patient,
   };
   const { token } = link;

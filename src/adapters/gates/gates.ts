@@ -21,6 +21,8 @@ import { createMemoryStates, createRecent, type GateStates, type Recent } from '
 /** How often runs say that they live: three times within {@link LIMITS.gateHolderMs}. */
 const RENEW_EVERY_MS = LIMITS.gateHolderMs / 3;
 
+const NAME = /^[\w.-]{1,64}$/;
+
 type Act<T> = (value: { readonly state: GateState; readonly now: number }) => {
   readonly state: GateState;
   readonly value: T;
@@ -131,7 +133,9 @@ function createChanger({
       return { state, value: { value, state, from, to: conditionOf({ state, now }) } };
     });
     known.set(key, changed.state);
-    if (changed.from !== changed.to) log.warn('gate_changed', { source, endpointId, state: changed.to });
+    // A caller may call its endpoint anything.
+    const named = NAME.test(endpointId) ? endpointId : 'other';
+    if (changed.from !== changed.to) log.warn('gate_changed', { source, endpointId: named, state: changed.to });
     return changed.value;
   };
 }
