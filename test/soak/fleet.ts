@@ -56,9 +56,9 @@ async function soak(): Promise<number> {
         ),
     });
     say(`\n${textOf(report)}`);
-    if (LOGS !== undefined) await writeLogs(LOGS, stage);
     return isWhole(report) ? 0 : 1;
   } finally {
+    if (LOGS !== undefined) await writeLogs(LOGS, stage);
     await stage.close();
     await killLeftovers();
   }

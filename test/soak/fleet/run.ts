@@ -100,7 +100,7 @@ export async function runFleet({
   const watching = new AbortController();
   const { watched, done } = watchFleet({ world, postgres, redis, prefix, signal: watching.signal });
   const [struck] = await Promise.all([
-    strikeAll({ schedule, targets: { workers, postgres, redis }, ...(told === undefined ? {} : { told }) }),
+    strikeAll({ schedule, forMs, targets: { workers, postgres, redis }, ...(told === undefined ? {} : { told }) }),
     disturb({ world, web, members }),
   ]);
   const unsettled = await settle({ stage, members });

@@ -13,13 +13,18 @@ export type Targets = {
   readonly redis: RedisServer;
 };
 
-/** Carries a schedule out, workers' and servers' faults side by side, and heals each. Gives what was struck, once all is healed. */
+/**
+ * Carries a schedule out, workers' and servers' faults side by side, and heals each. What a slow machine has not come to by `forMs` is left out. Gives what was
+ * struck, once all is healed.
+ */
 export async function strikeAll({
   schedule,
+  forMs,
   targets,
   told = () => undefined,
 }: {
   readonly schedule: readonly Fault[];
+  readonly forMs: number;
   readonly targets: Targets;
   readonly told?: (struck: Struck) => void;
 }): Promise<readonly Struck[]> {
@@ -29,6 +34,7 @@ export async function strikeAll({
   const lane = async (faults: readonly Fault[]): Promise<void> => {
     for (const fault of faults) {
       await wait(Math.max(0, begunAt + fault.atMs - performance.now()));
+      if (performance.now() - begunAt > forMs) return;
       const struck: Struck = {
         kind: fault.kind,
         worker: fault.worker,
