@@ -9,6 +9,8 @@ export type Held = {
   readonly signal: AbortSignal;
   /** How many holders in a row before this one died with it. */
   readonly crashes: number;
+  /** Says that this holder did what the ones before it may have died of: from here on no crash is on its account. */
+  readonly survived: () => void;
   /** What stood behind the lease when it was taken; what this holder has written since is not in it. */
   readonly standing: Standing | null;
   /** Says that the holder's last write has given the lease back, so that nobody does it again. */
@@ -47,6 +49,10 @@ export async function withLease<T>(
   if (taken === null) return { kind: 'taken' };
   const { crashes, standing, ...fence } = taken;
   let released = false;
+  let left = crashes;
+  const survived = (): void => {
+    left = 0;
+  };
   const wasReleased = (): void => {
     released = true;
   };
@@ -54,14 +60,37 @@ export async function withLease<T>(
   const done = new AbortController();
   const renewing = keepRenewing({ context, fence, lost, done: done.signal });
   try {
-    return { kind: 'held', value: await work({ fence, crashes, standing, wasReleased, signal: AbortSignal.any([signal, lost.signal]) }) };
+    return {
+      kind: 'held',
+      value: await work({
+        fence,
+        crashes,
+        survived,
+        standing,
+        wasReleased,
+        signal: AbortSignal.any([signal, lost.signal]),
+      }),
+    };
   } finally {
     done.abort();
     await renewing;
-    await store.releaseLease({ ...fence, owner }).catch(() => {
-      context.log.warn('lease_not_released', { authorizationId, reason: 'it ends by itself' });
-    });
+    if (!released) await release({ context, fence, crashes: left });
   }
+}
+
+async function release({
+  context,
+  fence,
+  crashes,
+}: {
+  readonly context: Leasing;
+  readonly fence: Fence;
+  readonly crashes: number;
+}): Promise<void> {
+  const { store, log, owner } = context;
+  await store.releaseLease({ ...fence, owner, crashes }).catch(() => {
+    log.warn('lease_not_released', { authorizationId: fence.authorizationId, reason: 'it ends by itself' });
+  });
 }
 
 /** Renews until `done`; a store that is away is asked again until the lease must have ended on its clock. */

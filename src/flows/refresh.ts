@@ -2,7 +2,7 @@ import type { DeadReason, TroubleKind } from '../core/authorization.ts';
 import type { Instant } from '../core/clock.ts';
 import { decideRefresh } from '../core/decide-refresh.ts';
 import { PerennialError } from '../core/errors.ts';
-import type { Intent, SealedTokens } from '../core/ports/store.ts';
+import type { Intent, SealedTokens, Standing } from '../core/ports/store.ts';
 import type { DataKey } from '../core/ports/vault.ts';
 import type { Secret } from '../core/secret.ts';
 import { deadReasonOf } from '../core/token-outcome.ts';
@@ -13,7 +13,11 @@ import { sureNow } from './sure-now.ts';
 import { openTokens } from './token-vault.ts';
 import type { Work } from './work.ts';
 
-export type GivenToken = { readonly kind: 'token'; readonly accessToken: Secret; readonly tokens: SealedTokens };
+export type GivenToken = {
+  readonly kind: 'token';
+  readonly accessToken: Secret;
+  readonly tokens: SealedTokens;
+};
 
 export type AccessOutcome =
   | GivenToken
@@ -30,15 +34,18 @@ export type AccessOutcome =
 
 /**
  * A valid access token that lasts until `neededUntil`, refreshing it when it must (design, section 6). The caller holds the lease.
- * `rejected` says that the source has just refused the stored access token.
+ * `rejected` says that the source has just refused the stored access token. `asTaken` is what stood behind the lease, for a holder who has written nothing since.
  */
 export async function ensureAccessToken(
-  work: Work & { readonly neededUntil: Instant; readonly rejected: boolean },
+  work: Work & {
+    readonly neededUntil: Instant;
+    readonly rejected: boolean;
+    readonly asTaken?: Pick<Standing, 'tokens' | 'intent'> | null;
+  },
 ): Promise<AccessOutcome> {
   const { context, authorization, key } = work;
-  const tokens = await context.store.tokens(authorization.id);
+  const { tokens, intent } = work.asTaken ?? (await storedOf(work));
   if (tokens === null) throw new PerennialError('internal', { field: 'tokens' });
-  const intent = await context.store.intent(authorization.id);
   const decideAt = (now: Instant) =>
     decideRefresh({
       tokens,
@@ -60,6 +67,11 @@ export async function ensureAccessToken(
     return waiting({ work, tokens, ...noTokens });
   }
   return refresh({ work, tokens, earlier: intent });
+}
+
+async function storedOf({ context: { store }, authorization }: Work): Promise<Pick<Standing, 'tokens' | 'intent'>> {
+  const tokens = await store.tokens(authorization.id);
+  return { tokens, intent: await store.intent(authorization.id) };
 }
 
 /** Another run, or a caller, was told when to come back: that holds for everybody, and leaves `until` as it is. */

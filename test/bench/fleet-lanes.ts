@@ -3,7 +3,6 @@ import { Pool } from 'pg';
 import { LIMITS } from '../../src/core/limits.ts';
 import type { Source } from '../../src/core/ports/upstream.ts';
 import { Secret } from '../../src/core/secret.ts';
-import { dropPrefix, randomPrefix } from '../support/real-redis.ts';
 
 /** One way to get through a round of work. `run` gives the seconds that it took. */
 export type Lane = { readonly run: () => Promise<number>; readonly close: () => Promise<void> };
@@ -23,8 +22,7 @@ export async function openNoOps({
   readonly count: number;
   readonly concurrency: number;
 }): Promise<Lane> {
-  const prefix = randomPrefix();
-  const place = { connection: { url: redisUrl, maxRetriesPerRequest: null }, prefix };
+  const place = { connection: { url: redisUrl, maxRetriesPerRequest: null } };
   const queue = new Queue(NAME, place);
   for (let at = 0; at < count; at += 1) {
     const offset = 1 + Math.floor((at / count) * HOUR_MS);
@@ -42,7 +40,6 @@ export async function openNoOps({
     close: async () => {
       await worker.close();
       await queue.close();
-      await dropPrefix(redisUrl, prefix);
     },
   };
 }

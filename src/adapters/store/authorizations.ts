@@ -1,8 +1,10 @@
 import type { State } from '../../core/authorization.ts';
-import type { Store } from '../../core/ports/store.ts';
+import type { CommitResult, Store } from '../../core/ports/store.ts';
+import { updateAtOnce } from './at-once.ts';
 import { toAuthorization, toRow } from './authorization-row.ts';
 import { member, STATE_SET, toNumber } from './columns.ts';
 import { applyPatch, fenced, type Parts } from './fenced.ts';
+import { release } from './leases.ts';
 import { appendLinked } from './links.ts';
 import { fingerprintsOf, reauthorize } from './reauthorize.ts';
 import type { Session } from './session.ts';
@@ -37,13 +39,27 @@ export function authorizations(parts: Parts): Authorizations {
         return (await query.execute()).map(toAuthorization);
       }),
     countByState: () => countByState(session),
-    update: ({ patch, actor, ...fence }) =>
-      fenced({ session, fence }, async (tx, standing) => {
-        if (standing.state === 'purged' && patch.state === undefined) return 'superseded';
-        await applyPatch({ tx, authorizationId: fence.authorizationId, standing, patch, actor, parts });
-        return 'committed';
-      }),
+    update: (value) => update({ parts, value }),
   };
+}
+
+async function update({
+  parts,
+  value,
+}: {
+  readonly parts: Parts;
+  readonly value: Parameters<Store['update']>[0];
+}): Promise<CommitResult> {
+  const { session } = parts;
+  if (await session.query((db) => updateAtOnce({ db, ...value }))) return 'committed';
+  const { patch, actor, release: given, authorizationId, fence: ours } = value;
+  const fence = { authorizationId, fence: ours };
+  return fenced({ session, fence }, async (tx, standing) => {
+    if (standing.state === 'purged' && patch.state === undefined) return 'superseded';
+    if (given !== undefined) await release({ db: tx, lease: { ...fence, ...given } });
+    await applyPatch({ tx, authorizationId, standing, patch, actor, parts });
+    return 'committed';
+  });
 }
 
 function insert({

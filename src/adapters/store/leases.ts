@@ -3,10 +3,13 @@ import { PerennialError } from '../../core/errors.ts';
 import type { Store, Taken } from '../../core/ports/store.ts';
 import { toNumber } from './columns.ts';
 import type { Parts } from './fenced.ts';
-import { type StandingRow, STANDING, toStanding } from './standing-row.ts';
+import { STANDING, type StandingRow, toStanding } from './standing-row.ts';
 import type { Big, Db } from './tables.ts';
 
 type Wanted = Parameters<Store['takeLease']>[0];
+
+/** What becomes of a lease that is given back in good order. */
+export const RELEASED = sql`expires_at = clock_timestamp(), released = true, crashes = 0`;
 
 /** Leases, on the database's clock: the workers' own may disagree. A row, once made, stays, so that its fence only grows. */
 export function leases({ session }: Parts): Pick<Store, 'takeLease' | 'seizeLease' | 'renewLease' | 'releaseLease'> {
@@ -19,13 +22,21 @@ export function leases({ session }: Parts): Pick<Store, 'takeLease' | 'seizeLeas
         return fence;
       }),
     renewLease: (lease) => session.query((db) => renew({ db, lease })),
-    releaseLease: ({ authorizationId, fence, owner }) =>
-      session.query(async (db) => {
-        await sql`
-          update perennial.leases set expires_at = clock_timestamp(), released = true, crashes = 0
-          where authorization_id = ${authorizationId} and owner = ${owner} and fence = ${fence}`.execute(db);
-      }),
+    releaseLease: (lease) => session.query((db) => release({ db, lease })),
   };
+}
+
+/** Gives back a lease that is still its owner's. */
+export async function release({
+  db,
+  lease: { authorizationId, fence, owner, crashes = 0 },
+}: {
+  readonly db: Db;
+  readonly lease: Parameters<Store['releaseLease']>[0];
+}): Promise<void> {
+  await sql`
+    update perennial.leases set expires_at = clock_timestamp(), released = true, crashes = ${crashes}
+    where authorization_id = ${authorizationId} and owner = ${owner} and fence = ${fence}`.execute(db);
 }
 
 /** Lets a lease that is still its owner's last `leaseMs` from now on; says whether it was. */
@@ -38,7 +49,7 @@ export async function renew({
 }): Promise<boolean> {
   const result = await sql`
     update perennial.leases set expires_at = ${endOf(leaseMs)}
-    where authorization_id = ${authorizationId} and owner = ${owner} and fence = ${fence}
+    where authorization_id = ${authorizationId} and owner = ${owner} and fence = ${fence} and not released
     returning fence`.execute(db);
   return result.rows.length === 1;
 }
@@ -61,6 +72,7 @@ async function take({
   return { authorizationId, fence: toNumber(row.taken_fence), crashes: row.taken_crashes, standing: toStanding(row) };
 }
 
-function endOf(leaseMs: number) {
+/** When a lease of this length ends that is taken or renewed now. */
+export function endOf(leaseMs: number) {
   return sql`clock_timestamp() + ${leaseMs}::double precision * interval '1 millisecond'`;
 }

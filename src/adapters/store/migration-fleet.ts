@@ -18,7 +18,7 @@ const TAKE_LEASE = `
         -- The end is computed again: the first one was, before a wait for the row.
         set owner = excluded.owner, fence = held.fence + 1, released = false,
           expires_at = clock_timestamp() + lease_ms * interval '1 millisecond',
-          crashes = case when held.released then 0 else held.crashes + 1 end
+          crashes = held.crashes + case when held.released then 0 else 1 end
         where from_anybody or held.expires_at <= clock_timestamp()
       returning fence, crashes into taken_fence, taken_crashes;
     if taken_fence is null then return; end if;
@@ -36,6 +36,9 @@ export const FLEET: readonly string[] = [
     add column next_pull_at double precision,
     add column told_at double precision,
     add column upstream_ref text`,
+  // The stalest records of the fleet are asked for at each scrape.
+  `create index authorizations_fresh on perennial.authorizations (fresh_as_of)
+    where fresh_as_of is not null and state = 'active' and usage = 'MULTIPLE'`,
   `create index authorizations_upstream on perennial.authorizations (upstream_ref) where upstream_ref is not null`,
   // What pulls have seen of an endpoint by hour of the day: counts over all its patients, and nothing of any one.
   `create table perennial.endpoint_profiles (

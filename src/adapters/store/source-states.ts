@@ -32,17 +32,7 @@ function givesWay({
 export function sourceStates({ session }: Parts): SourceStates {
   return {
     noteSource: (note) => session.transaction((tx) => noteSource({ tx, note })),
-    clearSource: ({ source, at }) =>
-      session.transaction(async (tx) => {
-        const gone = await tx
-          .deleteFrom('source_states')
-          .where('source', '=', source)
-          .returning(['announced', 'condition'])
-          .executeTakeFirst();
-        if (gone?.announced !== true) return;
-        const event = { at, kind: 'source_recovered', authorizationId: null, source, reason: gone.condition } as const;
-        await appendEvent({ tx, event });
-      }),
+    clearSource: (cleared) => clearSource({ session, cleared }),
     probeSources: () =>
       session.query(async (db) => {
         await db.updateTable('source_states').set({ probe_at: 0 }).where('condition', '=', 'suspended').execute();
@@ -62,6 +52,30 @@ export function sourceStates({ session }: Parts): SourceStates {
         }));
       }),
   };
+}
+
+/** After most refreshes there is nothing to clear, and to see that needs no transaction. */
+async function clearSource({
+  session,
+  cleared: { source, at },
+}: {
+  readonly session: Session;
+  readonly cleared: Parameters<Store['clearSource']>[0];
+}): Promise<void> {
+  const noted = await session.query((db) =>
+    db.selectFrom('source_states').select('source').where('source', '=', source).executeTakeFirst(),
+  );
+  if (noted === undefined) return;
+  await session.transaction(async (tx) => {
+    const gone = await tx
+      .deleteFrom('source_states')
+      .where('source', '=', source)
+      .returning(['announced', 'condition'])
+      .executeTakeFirst();
+    if (gone?.announced !== true) return;
+    const event = { at, kind: 'source_recovered', authorizationId: null, source, reason: gone.condition } as const;
+    await appendEvent({ tx, event });
+  });
 }
 
 /** Most sources are well, and to see that needs no transaction. */

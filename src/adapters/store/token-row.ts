@@ -29,6 +29,19 @@ export function toTokens(row: Selectable<Tables['tokens']>): SealedTokens {
   };
 }
 
+/** An intent as the columns of its row, the owner left out. */
+export function toIntentColumns(intent: Intent): Omit<Insertable<Tables['intents']>, 'authorization_id'> {
+  return {
+    kind: intent.kind,
+    attempt_id: intent.attemptId,
+    token_version: intent.tokenVersion,
+    started_at: intent.startedAt,
+    unsure: intent.unsure,
+    parked: intent.parked,
+    unclear_since: intent.unclearSince,
+  };
+}
+
 /** The row of an intent as core knows it. */
 export function toIntent(row: Selectable<Tables['intents']>): Intent {
   return {

@@ -1,10 +1,11 @@
 import { PerennialError } from '../../core/errors.ts';
 import type { CommitResult, SealedTokens, Store } from '../../core/ports/store.ts';
+import { commitTokensAtOnce, openIntentAtOnce } from './at-once.ts';
 import { toBytes } from './columns.ts';
 import { applyPatch, fenced, fencedBeforePurge, type Parts } from './fenced.ts';
 import { renew } from './leases.ts';
 import type { Db } from './tables.ts';
-import { toIntent, toTokenColumns, toTokens } from './token-row.ts';
+import { toIntent, toIntentColumns, toTokenColumns, toTokens } from './token-row.ts';
 
 type Tokens = Pick<Store, 'tokens' | 'intent' | 'openIntent' | 'parkIntent' | 'closeIntent' | 'commitTokens'>;
 
@@ -24,11 +25,7 @@ export function tokens(parts: Parts): Tokens {
         const row = await query.executeTakeFirst();
         return row === undefined ? null : toIntent(row);
       }),
-    openIntent: ({ intent, lease, ...fence }) =>
-      fencedBeforePurge({ session, fence }, async (tx) => {
-        await renew({ db: tx, lease: { ...fence, ...lease } });
-        return openIntent({ tx, authorizationId: fence.authorizationId, intent });
-      }),
+    openIntent: (value) => openIntent({ parts, value }),
     parkIntent: ({ attemptId, unsure, unclearSince, ...fence }) =>
       fenced({ session, fence }, async (tx) => {
         await tx
@@ -49,30 +46,26 @@ export function tokens(parts: Parts): Tokens {
 }
 
 async function openIntent({
-  tx,
-  authorizationId,
-  intent,
+  parts: { session },
+  value,
 }: {
-  readonly tx: Db;
-  readonly authorizationId: string;
-  readonly intent: Parameters<Store['openIntent']>[0]['intent'];
+  readonly parts: Parts;
+  readonly value: Parameters<Store['openIntent']>[0];
 }): Promise<CommitResult> {
+  const { intent, lease, authorizationId, fence: ours } = value;
   if (intent.authorizationId !== authorizationId) throw new PerennialError('internal', { field: 'intent' });
-  const columns = {
-    kind: intent.kind,
-    attempt_id: intent.attemptId,
-    token_version: intent.tokenVersion,
-    started_at: intent.startedAt,
-    unsure: intent.unsure,
-    parked: intent.parked,
-    unclear_since: intent.unclearSince,
-  };
-  await tx
-    .insertInto('intents')
-    .values({ authorization_id: authorizationId, ...columns })
-    .onConflict((conflict) => conflict.column('authorization_id').doUpdateSet(columns))
-    .execute();
-  return 'committed';
+  if (await session.query((db) => openIntentAtOnce({ db, ...value }))) return 'committed';
+  const fence = { authorizationId, fence: ours };
+  return fencedBeforePurge({ session, fence }, async (tx) => {
+    await renew({ db: tx, lease: { ...fence, ...lease } });
+    const columns = toIntentColumns(intent);
+    await tx
+      .insertInto('intents')
+      .values({ authorization_id: authorizationId, ...columns })
+      .onConflict((conflict) => conflict.column('authorization_id').doUpdateSet(columns))
+      .execute();
+    return 'committed';
+  });
 }
 
 /** Compare-and-set on the token version, which closes the open attempt too; false where another version stands there. */
@@ -99,14 +92,17 @@ export async function replaceTokens({
   return true;
 }
 
-function commitTokens({
+async function commitTokens({
   parts,
-  value: { expectedVersion, tokens: next, patch, actor, ...fence },
+  value,
 }: {
   readonly parts: Parts;
   readonly value: Parameters<Store['commitTokens']>[0];
 }): Promise<CommitResult> {
+  const { expectedVersion, tokens: next, patch, actor, ...fence } = value;
   const { authorizationId } = fence;
+  if (next.version !== expectedVersion + 1) throw new PerennialError('internal', { field: 'token version' });
+  if (await parts.session.query((db) => commitTokensAtOnce({ db, ...value }))) return 'committed';
   return fencedBeforePurge({ session: parts.session, fence }, async (tx, standing) => {
     if (!(await replaceTokens({ tx, authorizationId, expectedVersion, next })))
       return wasThisOne({ tx, authorizationId, next });

@@ -11,8 +11,6 @@ export type Policy = keyof typeof POLICIES;
 export const MOMENTS = [
   'lease-asked',
   'lease-taken',
-  'authorization-read',
-  'tokens-read',
   'intent-under-way',
   'intent-written',
   'refresh-called',
@@ -31,7 +29,6 @@ export const MOMENTS = [
   'page-asked',
   'records-written',
   'run-written',
-  'release-asked',
 ] as const;
 export type Moment = (typeof MOMENTS)[number];
 
@@ -47,7 +44,7 @@ export const POINTS = {
   K0: { name: 'before the lease', moments: ['lease-asked'], losable: false },
   K1: {
     name: 'leased',
-    moments: ['lease-taken', 'authorization-read', 'tokens-read', 'intent-under-way'],
+    moments: ['lease-taken', 'intent-under-way'],
     losable: false,
   },
   K2: { name: 'intent written', moments: ['intent-written', 'refresh-called', 'connection-stands'], losable: false },
@@ -57,7 +54,7 @@ export const POINTS = {
   K6: { name: 'commit sent, not acknowledged', moments: ['commit-under-way'], losable: true },
   K7: { name: 'commit acknowledged', moments: ['committed', 'clear-called'], losable: false },
   K8: { name: 'bookkeeping written', moments: ['cleared', 'page-asked'], losable: false },
-  K9: { name: 'before the release', moments: ['records-written', 'run-written', 'release-asked'], losable: false },
+  K9: { name: 'before the end of the job', moments: ['records-written', 'run-written'], losable: false },
 } as const satisfies Readonly<Record<string, PointFacts>>;
 export type Point = keyof typeof POINTS;
 

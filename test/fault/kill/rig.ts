@@ -37,8 +37,6 @@ function rigStore(store: Store, { order, strike }: Rig): Store {
   return {
     ...store,
     takeLease: between({ before: 'lease-asked', after: 'lease-taken' }, store.takeLease),
-    get: between({ after: 'authorization-read' }, store.get),
-    tokens: between({ after: 'tokens-read' }, store.tokens),
     openIntent: between({ after: 'intent-written' }, during('intent-under-way', openIntent)),
     commitTokens: between(
       { before: 'commit-called', after: 'committed' },
@@ -47,7 +45,6 @@ function rigStore(store: Store, { order, strike }: Rig): Store {
     clearSource: between({ before: 'clear-called', after: 'cleared' }, store.clearSource),
     commitRecords: between({ after: 'records-written' }, store.commitRecords),
     update: between({ after: 'run-written' }, store.update),
-    releaseLease: between({ before: 'release-asked' }, store.releaseLease),
   };
 }
 

@@ -9,7 +9,7 @@ export function leases({ tables, now }: Parts): Leases {
   const take = ({ authorizationId, owner, leaseMs }: Parameters<Store['takeLease']>[0]): Taken => {
     const before = tables.leases.get(authorizationId);
     const fence = (before?.fence ?? 0) + 1;
-    const crashes = before === undefined || before.released ? 0 : before.crashes + 1;
+    const crashes = before === undefined ? 0 : before.crashes + (before.released ? 0 : 1);
     tables.leases.set(authorizationId, { owner, fence, crashes, released: false, expiresAt: now() + leaseMs });
     return { authorizationId, fence, crashes, standing: standingOf({ tables, authorizationId }) };
   };
@@ -42,11 +42,11 @@ function standingOf({
 export function release({
   tables,
   now,
-  lease: { authorizationId, fence, owner },
-}: Pick<Parts, 'tables' | 'now'> & { readonly lease: Omit<Renewal, 'leaseMs'> }): void {
+  lease: { authorizationId, fence, owner, crashes = 0 },
+}: Pick<Parts, 'tables' | 'now'> & { readonly lease: Parameters<Store['releaseLease']>[0] }): void {
   const held = tables.leases.get(authorizationId);
   if (held === undefined || held.owner !== owner || held.fence !== fence) return;
-  Object.assign(held, { expiresAt: now(), released: true, crashes: 0 });
+  Object.assign(held, { expiresAt: now(), released: true, crashes });
 }
 
 /** Lets a lease that is still its owner's last longer; says whether it was. */

@@ -6,6 +6,7 @@ import { auditTrail } from './store-audit.ts';
 import { fleetStore } from './store-fleet.ts';
 import { freshness } from './store-freshness.ts';
 import { leases, release } from './store-leases.ts';
+import { previews } from './store-previews.ts';
 import { proofs } from './store-proofs.ts';
 import { records } from './store-records.ts';
 import { sourceStates } from './store-sources.ts';
@@ -40,6 +41,7 @@ export function createStoreModel({
     ...sweeps(parts),
     ...sourceStates(parts),
     ...freshness(parts),
+    ...previews(parts),
     ...auditTrail(parts),
   };
   return { store, tables: parts.tables };

@@ -7,6 +7,7 @@ import { Secret } from '../../../src/core/secret.ts';
 import type { Context } from '../../../src/flows/context.ts';
 import { type PullReport, pullRecords } from '../../../src/flows/pull.ts';
 import { readChanges, readRecords } from '../../../src/flows/read-records.ts';
+import { createSuspects } from '../../../src/flows/suspects.ts';
 import { sealTokens } from '../../../src/flows/token-vault.ts';
 import { createQueueModel, queuePort } from '../model/queue.ts';
 import { NO_METRICS, SILENT_LOG } from '../model/worker.ts';
@@ -64,6 +65,7 @@ export function openBench({
     queue: queuePort({ model: createQueueModel(), clock: ports.clock }),
     sources: { ...sources, get: (name) => (name === SOURCE ? source : undefined) },
     gates: OPEN_GATES,
+    suspects: createSuspects(),
     entropy: createEntropy({ wallNow: ports.clock.wallNow }),
     log: SILENT_LOG,
     metrics: NO_METRICS,
@@ -180,7 +182,7 @@ async function pull({
   if (authorization === null) throw new Error(`${id} is not there`);
   const work = {
     context,
-    held: { fence, signal, crashes: 0, standing: null, wasReleased: () => {} },
+    held: { fence, signal, crashes: 0, survived: () => undefined, standing: null, wasReleased: () => {} },
     authorization,
     source,
     key: await vault.open(id),
