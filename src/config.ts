@@ -91,7 +91,9 @@ export const environmentSchema = z.object({
     .optional()
     .describe('What the proxy sets in that header; needed where others than the proxy can reach the port'),
   DASHBOARD_WRITABLE: flag.default(false).describe('true lets the dashboard retry and remove jobs'),
-  WORKER_CONCURRENCY: count(1_000).default(10).describe('Jobs of one queue that one worker runs at once; up to twice as many more may last beyond five seconds'),
+  WORKER_CONCURRENCY: count(1_000)
+    .default(10)
+    .describe('Jobs of one queue that one worker runs at once; up to twice as many more may last beyond five seconds'),
   LOG_LEVEL: z.enum(['info', 'warn', 'error', 'silent']).default('info').describe('Log level'),
   CLOCK_SPEED: z.coerce
     .number()

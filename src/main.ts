@@ -9,6 +9,7 @@ import { runProcess } from './main/process.ts';
 import { verifyReceiptFile } from './main/receipt-file.ts';
 import { REMOTE_COMMANDS, type RemoteCommand } from './main/remote.ts';
 import { runSandbox } from './main/sandbox.ts';
+import { runSimulate } from './main/simulate/command.ts';
 import { version } from './main/version.ts';
 
 const HELP = `perennial ${version}: keeps patient-authorized health records fresh
@@ -26,6 +27,7 @@ const HELP = `perennial ${version}: keeps patient-authorized health records fres
   export ID --out DIR   the records as files, one for each resource type
   calendar | events     who ends when; what happened (--days N, --after CURSOR)
   sources               which sources are in trouble
+  plan --cadence FILE   the load that another cadence file would cause, before it is applied
   receipt ID | receipts list
                         the signed proof of a purge; of all
   receipts verify       check them all; or one, asking nobody: --file FILE --key JWK.json
@@ -34,6 +36,8 @@ const HELP = `perennial ${version}: keeps patient-authorized health records fres
                         the audit trail as FHIR AuditEvents
   sandbox               a Flexpa-compatible upstream on loopback
   demo [--keep]         everything at once, three virtual days in under 90 s
+  simulate [--authorizations N] [--days N]
+                        a fleet on a virtual clock with faults: what is late, how flat the load is
   init                  write a .env with fresh keys
   keys intake           print the public key that other services seal to
   keys rotate | status  wrap all data keys by the newest key; which key wraps how many
@@ -73,6 +77,8 @@ async function main(): Promise<number | null> {
       return null;
     case 'demo':
       return runDemo({ args, out });
+    case 'simulate':
+      return runSimulate({ args, out: process.stdout, err: process.stderr });
     case 'init':
       await runInit({ out });
       return 0;

@@ -9,6 +9,7 @@ import {
 } from '../contract/feed.ts';
 import { type FleetView, fleetSchema } from '../contract/fleet.ts';
 import { type KeyCensusView, keyCensusSchema, type RotationView, rotationSchema } from '../contract/keys.ts';
+import { type PlannedLoadView, plannedLoadSchema } from '../contract/plan-load.ts';
 import { type SettledView, settledSchema, type TypesView, typesSchema, type Verdict } from '../contract/records.ts';
 import { type AuthorizationRequest, type AuthorizationView, authorizationViewSchema } from '../contract/wire.ts';
 import type { State } from '../core/authorization.ts';
@@ -21,6 +22,8 @@ const limits = {
   tokenTimeoutMs: LIMITS.tokenWaitMaxMs + 5_000,
   /** A page of a rotation waits for the disk {@link LIMITS.rotationBatch} times. */
   rotationTimeoutMs: 60_000,
+  /** A preview reads the whole fleet: a million in under a minute. */
+  planTimeoutMs: 300_000,
 } as const;
 
 const pageSchema = z.object({ authorizations: z.array(authorizationViewSchema), next: z.string().nullable() });
@@ -63,6 +66,8 @@ export type HttpApi = ProofApi & {
   readonly events: (page: { readonly after?: number; readonly limit?: number }) => Promise<EventPage>;
   readonly calendar: (query: { readonly withinDays?: number; readonly limit?: number }) => Promise<CalendarView>;
   readonly fleet: () => Promise<FleetView>;
+  /** `table` is the content of a cadence file; the server checks it. */
+  readonly planLoad: (table: unknown) => Promise<PlannedLoadView>;
   readonly sources: () => Promise<z.infer<typeof sourcesSchema>['sources']>;
   /** The records as NDJSON, as they come; an answer that is cut short rejects in the middle, and must not be taken for whole. */
   readonly records: (wanted: { readonly id: string; readonly types?: readonly string[] }) => Promise<RecordsAnswer>;
@@ -109,6 +114,10 @@ export function createHttpApi({ url, apiKey }: { readonly url: string; readonly 
       return read(calendarSchema, answer.body);
     },
     fleet: async () => read(fleetSchema, (await call({ method: 'GET', path: '/v1/fleet' })).body),
+    planLoad: async (body) => {
+      const wanted = { method: 'POST', path: '/v1/plan', body, timeoutMs: limits.planTimeoutMs } as const;
+      return read(plannedLoadSchema, (await call(wanted)).body);
+    },
     sources: async () => read(sourcesSchema, (await call({ method: 'GET', path: '/v1/sources' })).body).sources,
     records: async ({ id, types }) => {
       const path = `${at(id)}/records${queryOf({ type: types?.join(',') })}`;

@@ -4,6 +4,8 @@ import { LIMITS, UNITS } from './limits.ts';
 
 export type End = { readonly kind: EndKind; readonly at: Instant };
 
+const HARD_ENDS = END_KINDS.filter((kind) => kind !== 'refreshToken');
+
 /** Nothing is known to end it. */
 export const NO_ENDS: Ends = { refreshToken: null, maxAuthorization: null, accessGrant: null, consent: null };
 
@@ -14,10 +16,7 @@ export function earliestEnd(ends: Ends): End | null {
 
 /** The earliest end that no refresh can move: past it no answer of the source brings the authorization back. */
 export function hardEnd(ends: Ends): End | null {
-  return earliestOf(
-    ends,
-    END_KINDS.filter((kind) => kind !== 'refreshToken'),
-  );
+  return earliestOf(ends, HARD_ENDS);
 }
 
 /** The end that no refresh can move and that has come, if one has: past it nobody is asked any more. */

@@ -2,7 +2,8 @@ import { type Cadence, leadMs, nextSlot, periodOf, phaseOf } from './cadence.ts'
 import type { Instant } from './clock.ts';
 import type { TokenFacts } from './decide-refresh.ts';
 import { LIMITS } from './limits.ts';
-import { type NextRun, nextRunOf } from './next-run.ts';
+import { leastLateBy, type NextRun, nextRunOf } from './next-run.ts';
+import { spreadOf } from './spread.ts';
 
 /** What is known of a standing authorization's place in time without opening anything. */
 export type Standing = {
@@ -40,11 +41,13 @@ export function decidePeriod({
   if (periodMs === before) return { kind: 'keep', reason: 'same_period' };
   const slot = nextSlot({ now, periodMs, phaseMs: phaseOf({ id, periodMs, phase }) });
   const next = nextRunOf({ slot, nextPullAt, freshAsOf, lateAfterMs: cadence.lateAfterMs, now });
-  const usableUntil = Math.max(now, accessExpiresAt - leadMs(accessLifetimeMs));
+  const lateBy = freshAsOf === null ? slot : leastLateBy({ freshAsOf, lateAfterMs: cadence.lateAfterMs });
+  const latest = Math.max(now, Math.min(lateBy, accessExpiresAt - leadMs(accessLifetimeMs)));
+  // Who cannot wait for the slot comes at any time before; at the last moment they would come together, since those whose slots have just passed are neighbours.
+  const early = latest < slot ? now + (latest - now) * spreadOf(`${id}+`) : slot;
   const slotBefore = nextSlot({ now, periodMs: before, phaseMs: phaseOf({ id, periodMs: before, phase }) });
   // A plan before the slot is a retry, a catch-up or an expected change, and none of them waits for longer because of a new table.
-  const ownAt =
-    nextRunAt !== null && nextRunAt < slotBefore - LIMITS.runEarlyMaxMs ? nextRunAt : Number.POSITIVE_INFINITY;
-  const at = Math.min(next.at, usableUntil, ownAt);
-  return { kind: 'move', reason: 'cadence_changed', periodMs, next: at < next.at ? { at, by: 'own_job' } : next };
+  const ownAt = nextRunAt !== null && nextRunAt < slotBefore - LIMITS.runEarlyMaxMs ? nextRunAt : slot;
+  const at = Math.min(next.at, early, ownAt);
+  return { kind: 'move', reason: 'cadence_changed', periodMs, next: at < slot ? { at, by: 'own_job' } : next };
 }

@@ -28,8 +28,8 @@ export type LoadChange = {
   readonly authorizations: number;
   /** Those whose period becomes another one. */
   readonly moved: number;
-  readonly now: Load;
-  readonly then: Load;
+  readonly before: Load;
+  readonly after: Load;
   /** How old the oldest records will be when their next run comes; null where nobody has records. */
   readonly oldestAgeMs: number | null;
   /** Records that will be late by the new table before their next run comes. */
@@ -42,7 +42,7 @@ export type PlannedLoad = {
   readonly endpoints: readonly LoadChange[];
   readonly moreEndpoints: number;
   /** Runs by quarter of an hour, by the table that holds and by the new one. */
-  readonly quarterHours: { readonly now: readonly number[]; readonly then: readonly number[] };
+  readonly quarterHours: { readonly before: readonly number[]; readonly after: readonly number[] };
 };
 
 /** Counts what a new cadence table would make of a fleet, row by row, with the decisions that would make it so. */
@@ -55,8 +55,8 @@ type Tally = {
   moved: number;
   late: number;
   oldestAgeMs: number | null;
-  readonly perDay: { now: number; then: number };
-  readonly runs: { readonly now: Uint32Array; readonly then: Uint32Array };
+  readonly perDay: { before: number; after: number };
+  readonly runs: { readonly before: Uint32Array; readonly after: Uint32Array };
 };
 
 /** A preview of the change from one table to another as of `now`, over {@link LIMITS.planAheadMs}. */
@@ -89,8 +89,8 @@ export function createLoadCounter({
         endpoints: bySize.slice(0, LIMITS.planEndpointsShown).map(loadChangeOf),
         moreEndpoints: Math.max(0, bySize.length - LIMITS.planEndpointsShown),
         quarterHours: {
-          now: quartersOf(all.map(({ runs }) => runs.now)),
-          then: quartersOf(all.map(({ runs }) => runs.then)),
+          before: quartersOf(all.map(({ runs }) => runs.before)),
+          after: quartersOf(all.map(({ runs }) => runs.after)),
         },
       };
     },
@@ -99,8 +99,8 @@ export function createLoadCounter({
 
 type Change = {
   readonly row: PlannedRow;
-  readonly now: { readonly at: Instant; readonly periodMs: number };
-  readonly then: { readonly at: Instant; readonly periodMs: number };
+  readonly before: { readonly at: Instant; readonly periodMs: number };
+  readonly after: { readonly at: Instant; readonly periodMs: number };
   readonly lateAfterMs: number;
 };
 
@@ -122,18 +122,18 @@ function changeOf({
     const { periodMs, nextRunAt } = row;
     return { at: Math.max(now, nextRunAt ?? now), periodMs };
   };
-  return { row, now: by(before), then: by(after), lateAfterMs: cadenceOf(row, after).lateAfterMs };
+  return { row, before: by(before), after: by(after), lateAfterMs: cadenceOf(row, after).lateAfterMs };
 }
 
-function note(tally: Tally, { row, now: by, then, lateAfterMs }: Change, now: Instant): void {
+function note(tally: Tally, { row, before, after, lateAfterMs }: Change, now: Instant): void {
   tally.authorizations += 1;
-  if (then.periodMs !== by.periodMs) tally.moved += 1;
-  tally.perDay.now += DAY_MS / by.periodMs;
-  tally.perDay.then += DAY_MS / then.periodMs;
-  countRuns(tally.runs.now, row, by, now);
-  countRuns(tally.runs.then, row, then, now);
+  if (after.periodMs !== before.periodMs) tally.moved += 1;
+  tally.perDay.before += DAY_MS / before.periodMs;
+  tally.perDay.after += DAY_MS / after.periodMs;
+  countRuns(tally.runs.before, row, before, now);
+  countRuns(tally.runs.after, row, after, now);
   if (row.freshAsOf === null) return;
-  const ageMs = then.at - row.freshAsOf;
+  const ageMs = after.at - row.freshAsOf;
   tally.oldestAgeMs = Math.max(tally.oldestAgeMs ?? 0, ageMs);
   if (ageMs > lateAfterMs) tally.late += 1;
 }
@@ -141,7 +141,7 @@ function note(tally: Tally, { row, now: by, then, lateAfterMs }: Change, now: In
 function countRuns(
   runs: Uint32Array,
   { id, phase }: PlannedRow,
-  { at: first, periodMs }: Change['now'],
+  { at: first, periodMs }: Change['before'],
   now: Instant,
 ): void {
   const phaseMs = phaseOf({ id, periodMs, phase });
@@ -154,8 +154,8 @@ function countRuns(
 function tallyAt<K>(tallies: Map<K, Tally>, key: K, network: NetworkName, endpointId: string | null): Tally {
   const known = tallies.get(key);
   if (known !== undefined) return known;
-  const runs = { now: new Uint32Array(MINUTES), then: new Uint32Array(MINUTES) };
-  const perDay = { now: 0, then: 0 };
+  const runs = { before: new Uint32Array(MINUTES), after: new Uint32Array(MINUTES) };
+  const perDay = { before: 0, after: 0 };
   const tally = { network, endpointId, authorizations: 0, moved: 0, late: 0, oldestAgeMs: null, perDay, runs };
   tallies.set(key, tally);
   return tally;
@@ -171,12 +171,12 @@ function loadChangeOf({
   perDay,
   runs,
 }: Tally): LoadChange {
-  const of = (which: 'now' | 'then'): Load => ({
+  const of = (which: 'before' | 'after'): Load => ({
     runsPerDay: perDay[which],
     peakMinute: runs[which].reduce((most, one) => Math.max(most, one), 0),
     meanMinute: (perDay[which] * MINUTE_MS) / DAY_MS,
   });
-  return { network, endpointId, authorizations, moved, now: of('now'), then: of('then'), oldestAgeMs, late };
+  return { network, endpointId, authorizations, moved, before: of('before'), after: of('after'), oldestAgeMs, late };
 }
 
 function quartersOf(runs: readonly Uint32Array[]): readonly number[] {

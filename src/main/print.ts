@@ -116,7 +116,7 @@ export function typesOf({ types, cursor, pulling }: TypesView): string {
 }
 
 /** All authorizations together, for `status` without an id. */
-export function fleetOf({ at, authorizations, purges, sourcesInTrouble }: FleetView): string {
+export function fleetOf({ at, authorizations, freshness, purges, sourcesInTrouble }: FleetView): string {
   const counts = Object.entries(authorizations).filter(([, count]) => count > 0);
   const { days, ended, lagSeconds, oldestUnpurgedSeconds, alertAfterSeconds, alert } = purges;
   const lag = lagSeconds === null ? '' : `, lag p50 ${lagTime(lagSeconds.p50)}, p99 ${lagTime(lagSeconds.p99)}`;
@@ -125,6 +125,10 @@ export function fleetOf({ at, authorizations, purges, sourcesInTrouble }: FleetV
   return table([
     ['at', at],
     ['authorizations', counts.length === 0 ? 'none' : counts.map(([state, count]) => `${count} ${state}`).join(', ')],
+    ...freshness.map(({ network, late, ageSeconds: { p50, p99 } }) => [
+      network,
+      `${late === 0 ? 'none late' : `${late} LATE`}, records ${duration(p50)} old (p50), ${duration(p99)} (p99)`,
+    ]),
     ['purges', `${ended} in the last ${days} days${lag}`],
     ['oldest unpurged', oldest],
     ['purge alert', alert ? `ALERT: a purge is more than ${limit} late` : `none (set from ${limit} on)`],
@@ -202,7 +206,8 @@ function named(name: string | undefined): string {
   return name === undefined ? '' : ` (${name})`;
 }
 
-function duration(seconds: number): string {
+/** A length of time in the unit that fits: `5 min`, `1.5 h`, `3 d`. */
+export function duration(seconds: number): string {
   if (seconds < SECONDS.minute) return `${Math.round(seconds)} s`;
   if (seconds < SECONDS.hour) return `${Math.round(seconds / SECONDS.minute)} min`;
   if (seconds < 2 * SECONDS.day) return `${(seconds / SECONDS.hour).toFixed(1).replace('.0', '')} h`;

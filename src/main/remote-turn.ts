@@ -3,7 +3,7 @@ import { faultOf, idSchema } from '../contract/wire.ts';
 import { PerennialError } from '../core/errors.ts';
 import { UsageError } from './read-json.ts';
 
-type Output = { readonly write: (text: string) => unknown };
+type Output = { readonly write: (text: string) => unknown; readonly columns?: number };
 
 /** What each command is given. `stdin` is read for the file `-`. */
 export type RemoteOptions = {

@@ -8,6 +8,7 @@ import { readJson, UsageError } from './read-json.ts';
 import { exportAudit, listReceipts, receipt, verifyAudit, verifyReceipts } from './remote-audit.ts';
 import { keysStatus, rotateKeys } from './remote-keys.ts';
 import { calendar, events, list, sources, status } from './remote-lists.ts';
+import { plan } from './remote-plan.ts';
 import { exportTo, suspected, types } from './remote-records.ts';
 import { type Input, idOf, type RemoteOptions, type Shown, type Turn } from './remote-turn.ts';
 
@@ -30,6 +31,7 @@ const USAGES = {
   calendar: 'perennial calendar [--days N] [--limit N] [--json]',
   events: 'perennial events [--after CURSOR] [--limit N] [--json]',
   sources: 'perennial sources [--json]',
+  plan: 'perennial plan --cadence FILE.json [--json]',
   receipt: 'perennial receipt ID [--json]',
   'receipts list': 'perennial receipts list [--after NUMBER] [--limit N] [--json]',
   'receipts verify': 'perennial receipts verify [--key JWK.json] [--json], or --file FILE --key JWK.json for one alone',
@@ -65,6 +67,7 @@ export const REMOTE_COMMANDS: Readonly<Record<keyof typeof USAGES, RemoteCommand
   calendar: command({ name: 'calendar', run: calendar }),
   events: command({ name: 'events', run: events }),
   sources: command({ name: 'sources', run: sources }),
+  plan: command({ name: 'plan', run: plan }),
   receipt: command({ name: 'receipt', run: receipt }),
   'receipts list': command({ name: 'receipts list', run: listReceipts }),
   'receipts verify': command({ name: 'receipts verify', run: verifyReceipts }),
@@ -85,6 +88,7 @@ const SHAPES: Partial<Readonly<Record<keyof typeof USAGES, Shape>>> = {
   calendar: { operands: 0, flags: ['days', 'limit'] },
   events: { operands: 0, flags: ['after', 'limit'] },
   sources: { operands: 0 },
+  plan: { operands: 0, flags: ['cadence'] },
   'receipts list': { operands: 0, flags: ['after', 'limit'] },
   'receipts verify': { operands: 0, flags: ['key'] },
   'audit verify': { operands: 0, flags: ['key'] },

@@ -3,6 +3,7 @@ import { authorizationsContract } from './store/authorizations.ts';
 import { calendarContract } from './store/calendar.ts';
 import { fencesContract } from './store/fences.ts';
 import { fleetContract } from './store/fleet.ts';
+import { previewsContract } from './store/previews.ts';
 import { freshnessContract } from './store/freshness.ts';
 import { leasesContract } from './store/leases.ts';
 import { linksContract } from './store/links.ts';
@@ -32,6 +33,7 @@ export function storeContract(name: string, open: () => Promise<OpenedStore>): v
     authorizationsContract(use);
     leasesContract(use);
     fleetContract(use);
+    previewsContract(use);
     fencesContract(use);
     tokensContract(use);
     recordsContract(use);

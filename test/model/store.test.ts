@@ -4,6 +4,7 @@ import { authorizationsContract } from '../contract/store/authorizations.ts';
 import { calendarContract } from '../contract/store/calendar.ts';
 import { fencesContract } from '../contract/store/fences.ts';
 import { fleetContract } from '../contract/store/fleet.ts';
+import { previewsContract } from '../contract/store/previews.ts';
 import { leasesContract } from '../contract/store/leases.ts';
 import { oneEntryContract } from '../contract/store/one-entry.ts';
 import { purgesContract } from '../contract/store/purges.ts';
@@ -22,6 +23,7 @@ describe('Store in memory, on which schedules are tried', () => {
   authorizationsContract(use);
   leasesContract(use);
   fleetContract(use);
+  previewsContract(use);
   fencesContract(use);
   tokensContract(use);
   recordsContract(use);

@@ -1,8 +1,8 @@
 import type { EventView, SourceStateView } from '../../src/contract/feed.ts';
 import type { FleetView } from '../../src/contract/fleet.ts';
 import type { KeyCensusView, RotationView } from '../../src/contract/keys.ts';
-import { entryViewOf, type ReceiptView } from '../../src/contract/proof.ts';
 import type { PlannedLoadView } from '../../src/contract/plan-load.ts';
+import { entryViewOf, type ReceiptView } from '../../src/contract/proof.ts';
 import type { StoredResource, TypesView } from '../../src/contract/records.ts';
 import type { Service } from '../../src/contract/service.ts';
 import type { AuthorizationRequest, AuthorizationView, ChangeView } from '../../src/contract/wire.ts';
@@ -32,6 +32,14 @@ const QUIET: FleetView = {
     alertAfterSeconds: 300,
     alert: false,
   },
+  freshness: [
+    {
+      network: 'TEFCA_IAS',
+      authorizations: 2,
+      late: 0,
+      ageSeconds: { p50: 3_600, p90: 7_200, p99: 7_200, max: 7_200 },
+    },
+  ],
   sourcesInTrouble: 0,
 };
 

@@ -104,3 +104,45 @@ describe('calendar and sources', () => {
     expect((await get('/v1/calendar?withinDays=100000')).status).toBe(400);
   });
 });
+
+describe('a preview of the load', () => {
+  const preview = (body: string, key?: string) =>
+    fetch(`${web.url}/v1/plan`, {
+      method: 'POST',
+      headers: {
+        ...(key === undefined ? bearer() : { authorization: `Bearer ${key}` }),
+        'content-type': 'application/json',
+      },
+      body,
+    });
+
+  test('is told to a key that may read, for the table that came with it', async () => {
+    const answer = await preview(JSON.stringify({ networks: { TEFCA_IAS: { pullEveryHours: 12 } } }), READER_KEY);
+    expect(answer.status).toBe(200);
+    expect(await answer.json()).toEqual(web.service.kept.plan);
+    const asked = { networks: { TEFCA_IAS: { pullEveryMs: 43_200_000 } }, endpoints: {} };
+    expect(web.service.kept.tables).toEqual([asked]);
+    const api = createHttpApi({ url: web.url, apiKey: KEY });
+    expect(await api.planLoad({})).toEqual(web.service.kept.plan);
+    await api.close();
+  });
+
+  test.each([
+    [{ networks: { TEFCA_IAS: { pullEveryHours: -7_313 } } }, 'networks.TEFCA_IAS.pullEveryHours'],
+    [{ endpoints: { 'payer-1': { lateAfterHours: 'canary' } } }, 'endpoints.payer-1.lateAfterHours'],
+    [{ networks: { TEFCA: {} } }, 'networks'],
+    [{ network: {} }, ''],
+  ])('refuses %j by the field’s name and never by its value', async (table, field) => {
+    const answer = await preview(JSON.stringify(table));
+    const text = await answer.text();
+    expect(answer.status).toBe(400);
+    expect(text).toContain(field);
+    expect(text).not.toMatch(/7313|7_313|canary/);
+    expect(web.service.kept.tables).toEqual([]);
+  });
+
+  test('is refused without a key', async () => {
+    const answer = await fetch(`${web.url}/v1/plan`, { method: 'POST', body: '{}' });
+    expect(answer.status).toBe(401);
+  });
+});

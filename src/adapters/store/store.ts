@@ -14,6 +14,7 @@ import { leases } from './leases.ts';
 import { operations } from './operations.ts';
 import { phases } from './phases.ts';
 import { plans } from './plans.ts';
+import { previews } from './previews.ts';
 import { proofs } from './proofs.ts';
 import { purges } from './purges.ts';
 import { records } from './records.ts';
@@ -52,6 +53,7 @@ export function createStore({
     ...endings(parts),
     ...events(parts),
     ...freshness(parts),
+    ...previews(parts),
     ...operations(parts),
     close: async () => {
       try {

@@ -1,12 +1,14 @@
+import { cadenceSchema } from '../../contract/cadence.ts';
 import { calendarSchema } from '../../contract/feed.ts';
 import { fleetSchema } from '../../contract/fleet.ts';
+import { plannedLoadSchema } from '../../contract/plan-load.ts';
 import type { Service } from '../../contract/service.ts';
 import type { Route } from './routes.ts';
 import { calendarQuery, eventPageSchema, eventsQuery, readParams, sourcesSchema } from './schemas.ts';
 
 /** The routes that tell of the whole fleet: what happened, who ends soon, which sources are in trouble. */
 export function createFleetRoutes(service: Service): readonly Route[] {
-  return [fleet(service), events(service), calendar(service), sources(service)];
+  return [fleet(service), events(service), calendar(service), sources(service), plan(service)];
 }
 
 function fleet(service: Service): Route {
@@ -70,5 +72,22 @@ function sources(service: Service): Route {
     success: [{ status: 200, description: 'Sources in trouble', schema: 'Sources' }],
     errors: ['database_unreachable'],
     handle: async () => sourcesSchema.parse({ sources: await service.sources() }),
+  };
+}
+
+function plan(service: Service): Route {
+  return {
+    method: 'POST',
+    path: '/v1/plan',
+    operationId: 'planLoad',
+    summary: 'What another cadence table would make of the load, before it is applied. Nothing is changed.',
+    scope: 'read',
+    body: 'CadenceTable',
+    success: [
+      { status: 200, description: 'The load by the table that holds and by the new one', schema: 'PlannedLoad' },
+    ],
+    errors: ['invalid_request', 'malformed_json', 'body_too_large', 'unsupported_media_type', 'database_unreachable'],
+    handle: async ({ request }) =>
+      plannedLoadSchema.parse(await service.planLoad(readParams(cadenceSchema, request.body))),
   };
 }

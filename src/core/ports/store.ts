@@ -7,6 +7,7 @@ import type { FeedStore } from './feed.ts';
 import type { CommitResult, Fence, Taken } from './fence.ts';
 import type { FleetStore } from './fleet.ts';
 import type { FreshnessStore } from './freshness.ts';
+import type { PreviewStore } from './preview.ts';
 import type { Swept } from './queue.ts';
 
 export type { AuditEntry, Receipt } from './audit.ts';
@@ -155,8 +156,8 @@ export type Store = {
     readonly leaseMs: number;
   }) => Promise<Taken>;
   readonly renewLease: (lease: Fence & { readonly owner: string; readonly leaseMs: number }) => Promise<boolean>;
-  /** Given back in good order: whoever takes it next sees no crash. */
-  readonly releaseLease: (lease: Fence & { readonly owner: string }) => Promise<void>;
+  /** Given back in good order. `crashes` is what stays on its account, none if it is left out. */
+  readonly releaseLease: (lease: Fence & { readonly owner: string; readonly crashes?: number }) => Promise<void>;
 
   readonly tokens: (authorizationId: string) => Promise<SealedTokens | null>;
   readonly intent: (authorizationId: string) => Promise<Intent | null>;
@@ -242,7 +243,8 @@ export type Store = {
 } & AuditStore &
   FeedStore &
   FreshnessStore &
-  FleetStore;
+  FleetStore &
+  PreviewStore;
 
 /** The state and reason an authorization moves to, for patches that say both. */
 export function moveTo(state: State, stateReason: StateReason): Pick<AuthorizationPatch, 'state' | 'stateReason'> {

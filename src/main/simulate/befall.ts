@@ -1,6 +1,7 @@
 import { cadenceOf } from '../../core/cadence.ts';
 import { catchUpAt, compareDeadlines, type Deadlines } from '../../core/catch-up.ts';
 import { decidePeriod } from '../../core/decide-period.ts';
+import { FRESHNESS_LIMITS } from '../../core/freshness-limits.ts';
 import { LIMITS, UNITS } from '../../core/limits.ts';
 import { decideRepairs, wantedOf } from '../../core/reconcile.ts';
 import { slotOf as slotOfJob } from '../../core/slot.ts';
@@ -22,7 +23,8 @@ const LOOKED_AT_PER_SECOND = (LIMITS.reconcilePageSize * SECOND_MS) / LIMITS.rec
 export function befall(group: Group, minute: number): void {
   const { faults, settings } = group;
   const starts = (at: number | null | undefined): boolean => at === minute * MINUTE_MS;
-  if (settings.adaptive && (minute * MINUTE_MS) % LIMITS.profilesFreshMs === 0) settleLearned(group, START + minute * MINUTE_MS);
+  if (settings.adaptive && (minute * MINUTE_MS) % FRESHNESS_LIMITS.profilesFreshMs === 0)
+    settleLearned(group, START + minute * MINUTE_MS);
   if (starts(faults.redisLostAt)) loseRedis(group, minute);
   if (starts(faults.periodChange?.at)) changeCadence(group);
   movePeriods(group, minute);
@@ -46,10 +48,22 @@ function loseRedis(group: Group, minute: number): void {
 }
 
 /** When a member wakes again whose schedule was made anew at `now`: at its slot, at its plan where that is earlier, or when the sweep finds it overdue. */
-function restoredWake({ group, member, now }: { readonly group: Group; readonly member: number; readonly now: number }): number {
+function restoredWake({
+  group,
+  member,
+  now,
+}: {
+  readonly group: Group;
+  readonly member: number;
+  readonly now: number;
+}): number {
   const { members } = group;
   const id = String(members.index[member]);
-  const [periodMs = 0, phase = 0, nextRunAt = now] = [members.periodMs[member], members.phase[member], members.nextRunAt[member]];
+  const [periodMs = 0, phase = 0, nextRunAt = now] = [
+    members.periodMs[member],
+    members.phase[member],
+    members.nextRunAt[member],
+  ];
   const slot = slotOfJob({ id, everyMs: periodMs, phase, now });
   const plan = { id, state: 'active', usage: 'MULTIPLE', periodMs, phase, nextRunAt } as const;
   const nothing = { purgeDueAt: null, fetchedAt: null, atEnd: null, upstreamEnd: null };
@@ -76,11 +90,20 @@ function movePeriods(group: Group, minute: number): void {
   const perMinute = (LOOKED_AT_PER_SECOND * MINUTE_MS) / SECOND_MS;
   if (since < 0 || since > group.settings.authorizations / perMinute) return;
   for (let member = 0; member < members.index.length; member += 1) {
-    if (Math.floor((members.index[member] ?? 0) / perMinute) === since) movePeriod({ group, member, now: START + minute * MINUTE_MS });
+    if (Math.floor((members.index[member] ?? 0) / perMinute) === since)
+      movePeriod({ group, member, now: START + minute * MINUTE_MS });
   }
 }
 
-function movePeriod({ group, member, now }: { readonly group: Group; readonly member: number; readonly now: number }): void {
+function movePeriod({
+  group,
+  member,
+  now,
+}: {
+  readonly group: Group;
+  readonly member: number;
+  readonly now: number;
+}): void {
   const { members, endpoints, timeline } = group;
   const endpoint = endpoints[members.endpoint[member] ?? 0];
   if (endpoint === undefined || members.standing[member] !== STANDING.active) return;
@@ -129,7 +152,7 @@ function catchUp(group: Group, minute: number, downtime: number): void {
   overdue.sort(compareDeadlines({ now, urgentBefore: now + 2 * LIMITS.catchUpWithinMs }));
   for (const [rank, { member }] of overdue.entries()) {
     const slot = slotOf({ group, member, now });
-    const at = catchUpAt({ rank: rank * times, backlog, slot, now });
+    const at = catchUpAt({ rank: rank * times, backlog, spacingMs: LIMITS.catchUpSpacingMs, slot, now });
     members.nextRunAt[member] = at;
     timeline.set(member, at - START);
   }

@@ -1,5 +1,15 @@
-import { type Away, enterGate, type GateRules, type GateState, gateRulesOf, leaveGate } from '../../core/gate.ts';
+import type { PartState } from '../../core/breaker.ts';
+import {
+  type Away,
+  enterGate,
+  FRESH_GATE,
+  type GateRules,
+  type GateState,
+  gateRulesOf,
+  leaveGate,
+} from '../../core/gate.ts';
 import { LIMITS, UNITS } from '../../core/limits.ts';
+import { DELAYS } from './group.ts';
 import { PURPOSES } from './random.ts';
 import { draw, type Turn } from './turn.ts';
 
@@ -16,21 +26,49 @@ export type Entered =
   | { readonly kind: 'open'; readonly tokensAway: Away | null }
   | { readonly kind: 'closed'; readonly retryAfterMs: number };
 
+/** One run at a gate that nobody is at: it holds the place until then, and becomes part of the gate's state when another one comes meanwhile. */
+export type Lone = { holder: number; since: number; until: number };
+
 /** Asks the endpoint's gate for a place. */
-export function enter(turn: Turn): Entered {
-  const { group, member, endpoint, now } = turn;
+export function enter({ group, member, endpoint, now }: Pick<Turn, 'group' | 'member' | 'endpoint' | 'now'>): Entered {
+  const { lone } = endpoint;
+  const takesMs = RUN_MIN_MS + draw({ group, member, purpose: PURPOSES.runTakes }) * RUN_SPREAD_MS;
+  const { gate } = endpoint;
+  // The gate decides the same for all who come to it alone, and nearly all do: asking it once is enough.
+  if (isWell(gate.tokens, now) && isWell(gate.pages, now) && lone.until <= now && endpoint.busyUntil <= now) {
+    lone.holder = member;
+    lone.since = now;
+    lone.until = now + takesMs;
+    return ALONE;
+  }
   const holder = String(member);
   const entrant = { holder, needs: 'pages', isFirst: false, mayProbe: true, rateWaitMs: 0 } as const;
-  const { state, decision } = enterGate({ state: endpoint.gate, rules: GATE_RULES, now, entrant });
-  if (decision.kind === 'closed') {
-    endpoint.gate = state;
+  const entered = enterGate({ state: withLone(gate, lone, now), rules: GATE_RULES, now, entrant });
+  if (entered.decision.kind === 'closed') {
+    endpoint.gate = entered.state;
     // A full endpoint is no fault of the source.
-    if (decision.reason !== 'concurrency') group.members.excused[member] = 1;
-    return decision;
+    const delay = entered.decision.reason === 'concurrency' ? DELAYS.inLine : DELAYS.upstream;
+    group.members.delayed[member] = Math.max(group.members.delayed[member] ?? 0, delay);
+    return entered.decision;
   }
-  const takesMs = RUN_MIN_MS + draw({ group, member, purpose: PURPOSES.runTakes }) * RUN_SPREAD_MS;
-  endpoint.gate = leavingLater({ state, holder, now, takesMs });
-  return decision;
+  endpoint.busyUntil = Math.max(endpoint.busyUntil, now + takesMs, lone.until);
+  endpoint.gate = leavingLater({ state: entered.state, holder, now, takesMs });
+  return entered.decision;
+}
+
+const ALONE: Entered = enterGate({
+  state: FRESH_GATE,
+  rules: GATE_RULES,
+  now: 0,
+  entrant: { holder: '', needs: 'pages', isFirst: false, mayProbe: true, rateWaitMs: 0 },
+}).decision;
+
+function isWell({ throttledUntil, failures, breaker }: PartState, now: number): boolean {
+  return breaker === null && failures === 0 && throttledUntil <= now;
+}
+
+function withLone(gate: GateState, { holder, since, until }: Lone, now: number): GateState {
+  return until <= now ? gate : { ...gate, holders: { ...gate.holders, [holder]: { since, until } } };
 }
 
 /**

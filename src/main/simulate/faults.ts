@@ -4,7 +4,7 @@ import { NETWORK_POLICIES } from '../../core/networks.ts';
 import { drawOf, PURPOSES } from './random.ts';
 import { type Fault, IMPORT_MAX, type Settings } from './settings.ts';
 
-const { HOUR_MS, DAY_MS, MINUTE_MS } = UNITS;
+const { HOUR_MS, DAY_MS, MINUTE_MS, SECOND_MS } = UNITS;
 
 /** Milliseconds since the start. */
 export type Span = { readonly from: number; readonly to: number };
@@ -30,6 +30,9 @@ const TWO_DAYS_FROM_DAYS = 10;
 /** The period of the network of the change becomes so many times as long. */
 const PERIOD_FACTOR = 4 / 3;
 
+/** Less than records are pulled ahead of their time: what a clock that is wrong by more costs is not promised. */
+const CLOCK_STEP_MS = 45 * MINUTE_MS;
+
 /** The seeded schedule of a simulation. */
 export function planFaults(settings: Settings): FaultPlan {
   const { days, faults } = settings;
@@ -37,7 +40,7 @@ export function planFaults(settings: Settings): FaultPlan {
   const at = (share: number, hour: number): number => Math.floor(share * days) * DAY_MS + hour * HOUR_MS;
   const hourAway = { from: at(AT.hour, 10), to: at(AT.hour, 11) };
   const daysAway = { from: at(AT.twoDays, 9), to: at(AT.twoDays, 57) };
-  const step = { share: 0.25, byMs: 2 * HOUR_MS };
+  const step = { share: 0.25, byMs: CLOCK_STEP_MS };
   return {
     downtimes: has('downtime') ? (days >= TWO_DAYS_FROM_DAYS ? [hourAway, daysAway] : [hourAway]) : [],
     redisLostAt: has('redis') ? at(AT.redis, 15) : null,
@@ -61,10 +64,15 @@ function changedCadence({ cadence }: Settings): CadenceTable {
   return { ...cadence, networks: { ...cadence.networks, TEFCA_IAS: changed } };
 }
 
-/** The bulk import, if there is one. */
+/** A service hands over an import at so many a second. */
+const ACCEPTED_PER_SECOND = 500;
+
+/** The bulk import, if there is one: how many, and when the first and the last are accepted. */
 export function importOf({ settings, faults }: { readonly settings: Settings; readonly faults: FaultPlan }) {
   if (faults.importAt === null) return null;
-  return { at: faults.importAt, size: Math.min(IMPORT_MAX, Math.floor(settings.authorizations / 2)) };
+  const size = Math.min(IMPORT_MAX, Math.floor(settings.authorizations / 2));
+  const eachMs = SECOND_MS / ACCEPTED_PER_SECOND;
+  return { at: faults.importAt, size, eachMs, endsAt: faults.importAt + size * eachMs };
 }
 
 /** What an endpoint suffers: outages of one to nine hours every three weeks or so, throttled hours every two. */

@@ -31,8 +31,6 @@ const RANK_POWER = 0.9;
 const LONG_LIVED_EVERY = 10;
 /** As many as a pull asks for that reads type by type. */
 const REQUESTS_PER_PULL = 12;
-/** A service hands over an import at so many a second. */
-const ACCEPTED_PER_SECOND = 500;
 
 /** Makes the endpoints and gives every authorization its endpoint, its acceptance and, by the product's own choice, its phase. */
 export function planFleet(settings: Settings, faults: FaultPlan): Fleet {
@@ -49,7 +47,7 @@ export function planFleet(settings: Settings, faults: FaultPlan): Fleet {
   for (let added = 0; bulk !== null && added < bulk.size; added += 1) {
     // Taken from all over the fleet, so that they come to all endpoints.
     const index = Math.floor((added * authorizations) / bulk.size);
-    acceptedAt[index] = bulk.at + (added * 1_000) / ACCEPTED_PER_SECOND;
+    acceptedAt[index] = bulk.at + added * bulk.eachMs;
   }
   return { endpoints, endpointOf, acceptedAt, phases: placed({ settings, endpoints, endpointOf, acceptedAt }) };
 }

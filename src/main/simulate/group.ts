@@ -2,6 +2,7 @@ import type { Cadence } from '../../core/cadence.ts';
 import { cadenceOf, nextSlot, periodOf, phaseOf } from '../../core/cadence.ts';
 import { FRESH_GATE, type GateState } from '../../core/gate.ts';
 import { UNITS } from '../../core/limits.ts';
+import type { Lone } from './doors.ts';
 import { type FaultPlan, type Weather, weatherOf } from './faults.ts';
 import type { Figures } from './figures.ts';
 import type { EndpointPlan, Fleet } from './fleet.ts';
@@ -14,6 +15,8 @@ import { createTimeline, type Timeline } from './timeline.ts';
 const { DAY_MS, MINUTE_MS } = UNITS;
 
 export const STANDING = { waiting: 0, active: 1, dead: 2 } as const;
+/** Nothing, the line at its endpoint's gate, or its source. */
+export const DELAYS = { none: 0, inLine: 1, upstream: 2 } as const;
 export const TROUBLES = ['outage', 'throttled'] as const;
 
 /** The authorizations of some endpoints, one column for each thing that is kept of them. Instants are those of the calendar; NaN is none. */
@@ -38,8 +41,8 @@ export type Members = {
   readonly trouble: Uint8Array;
   readonly troubleSince: Float64Array;
   readonly troubleUntil: Float64Array;
-  /** 1 where the source has failed since the last complete pull. */
-  readonly excused: Uint8Array;
+  /** What has held it up since the last complete pull, one of {@link DELAYS}. */
+  readonly delayed: Uint8Array;
   /** Wakes so far; what its draws are numbered by. */
   readonly wakes: Uint32Array;
   /** 1 and the place of the downtime that it has to catch up on. */
@@ -53,6 +56,9 @@ export type EndpointState = EndpointPlan & {
   readonly learned: Learned;
   cadence: Cadence;
   gate: GateState;
+  /** The latest end of those that the gate's state knows to be there. */
+  busyUntil: number;
+  readonly lone: Lone;
 };
 
 /** Some endpoints with all their authorizations: nothing in it depends on any other group. */
@@ -92,6 +98,8 @@ export function createGroup({
       learned: nothingLearned(plan, { settings }),
       cadence: cadenceOf({ network: plan.network, endpoint: plan, cadence: {} }, settings.cadence),
       gate: FRESH_GATE,
+      busyUntil: 0,
+      lone: { holder: 0, since: 0, until: 0 },
     };
   }
   const members = membersOf({ fleet, wanted: new Set(mine) });
@@ -133,7 +141,7 @@ function membersOf({ fleet, wanted }: { readonly fleet: Fleet; readonly wanted: 
     trouble: small(),
     troubleSince: instants(),
     troubleUntil: instants(),
-    excused: small(),
+    delayed: small(),
     wakes: new Uint32Array(length),
     catchingUp: small(),
   };

@@ -1,6 +1,6 @@
 import { UNITS } from '../../core/limits.ts';
 import type { Cause } from './figures.ts';
-import { type Group, STANDING } from './group.ts';
+import { DELAYS, type Group, STANDING } from './group.ts';
 import { count } from './histogram.ts';
 import { START } from './settings.ts';
 import type { Turn } from './turn.ts';
@@ -21,7 +21,9 @@ export function noteRun({
   const of = figures.networks[endpoint.network];
   const minute = Math.floor((now - START) / MINUTE_MS);
   const isFirst = Number.isNaN(members.pulledAt[member] ?? Number.NaN);
-  const makesUp = members.excused[member] === 1 || members.catchingUp[member] !== 0;
+  const failed =
+    members.delayed[member] !== DELAYS.none || members.failedRuns[member] !== 0 || members.trouble[member] !== 0;
+  const makesUp = failed || members.catchingUp[member] !== 0;
   const runs = isFirst ? figures.firstRuns : makesUp ? figures.makingUp : figures.runs;
   runs[minute] = (runs[minute] ?? 0) + 1;
   of.runs += 1;
@@ -76,7 +78,7 @@ function causeOf({
   member,
   lateAt,
 }: Pick<Turn, 'group' | 'member'> & { readonly lateAt: number }): Cause {
-  if (members.excused[member] === 1) return 'upstream';
+  if (members.delayed[member] === DELAYS.upstream) return 'upstream';
   const wasAway = faults.downtimes.some(({ from, to }) => lateAt >= from && lateAt < to + CATCH_UP_MS);
   return wasAway ? 'downtime' : 'unexplained';
 }

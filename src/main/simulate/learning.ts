@@ -27,7 +27,10 @@ export type Learned = {
 };
 
 /** Nothing is known yet. */
-export function nothingLearned({ network, id }: Pick<EndpointState, 'network' | 'id'>, group: Pick<Group, 'settings'>): Learned {
+export function nothingLearned(
+  { network, id }: Pick<EndpointState, 'network' | 'id'>,
+  group: Pick<Group, 'settings'>,
+): Learned {
   const { adaptive, cadence } = group.settings;
   const range = adaptive ? adaptiveRangeOf({ network, endpoint: { id }, cadence: {} }, cadence) : null;
   const meanPerHour = meanRateOf([]);
@@ -35,7 +38,12 @@ export function nothingLearned({ network, id }: Pick<EndpointState, 'network' | 
 }
 
 /** What an adaptive cadence learns of a pull. */
-export function learn({ endpoint, from, to, changed }: {
+export function learn({
+  endpoint,
+  from,
+  to,
+  changed,
+}: {
   readonly endpoint: EndpointState;
   readonly from: number;
   readonly to: number;

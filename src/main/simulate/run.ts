@@ -2,7 +2,7 @@ import { decidePull } from '../../core/decide-pull.ts';
 import { decideRun } from '../../core/decide-run.ts';
 import { nextRunOf } from '../../core/next-run.ts';
 import { enter } from './doors.ts';
-import { periodAt, STANDING } from './group.ts';
+import { DELAYS, periodAt, STANDING } from './group.ts';
 import { firstChange } from './habits.ts';
 import { noteFresh, noteRun } from './lateness.ts';
 import { adaptivePlanOf, learn, plannedPull } from './learning.ts';
@@ -23,7 +23,6 @@ export function wake({ group, member, now }: Pick<Turn, 'group' | 'member' | 'no
   const seen = now + clockErrorOf({ group, member, now });
   if (isFirst) accept({ group, member, endpoint, now: seen });
   const slot = slotOf({ group, member, now: seen });
-  const turn: Turn = { group, member, endpoint, now, seen, slot };
   const nextRunAt = members.nextRunAt[member] ?? Number.NaN;
   const run = decideRun({ nextRunAt, slot, askedFor: false, now: seen });
   if (run.kind === 'not_yet') {
@@ -33,13 +32,15 @@ export function wake({ group, member, now }: Pick<Turn, 'group' | 'member' | 'no
     timeline.set(member, Math.min(Math.min(slot, run.until) - seen + now, foundAt) - START);
     return;
   }
-  const entered = enter(turn);
+  const entered = enter({ group, member, endpoint, now });
+  const tokensAway = entered.kind === 'open' ? entered.tokensAway : null;
+  const turn: Turn = { group, member, endpoint, now, seen, slot, tokensAway };
   if (entered.kind === 'closed') {
     putBackFromGate(turn, entered.retryAfterMs);
     return;
   }
   noteRun({ turn, plannedAt: nextRunAt });
-  const token = getToken({ ...turn, tokensAway: entered.tokensAway });
+  const token = getToken(turn);
   if (token.kind === 'dead') {
     members.standing[member] = STANDING.dead;
     figures.networks[endpoint.network].died += 1;
@@ -103,7 +104,7 @@ function pulled(turn: Turn): void {
   if (!Number.isNaN(before)) learn({ endpoint, from: before, to: now, changed: changedAt < now });
   members.freshAsOf[member] = seen;
   members.pulledAt[member] = now;
-  members.excused[member] = 0;
+  members.delayed[member] = DELAYS.none;
 }
 
 /** The next run, and the wake that goes with it; some jobs are lost on their way. */

@@ -1,7 +1,7 @@
+import type { FaultPlan } from './faults.ts';
 import { planFaults } from './faults.ts';
 import { addFigures, createFigures, type Figures } from './figures.ts';
 import { type EndpointPlan, groupsOf, planFleet } from './fleet.ts';
-import type { FaultPlan } from './faults.ts';
 import type { Settings } from './settings.ts';
 import { startThread } from './thread.ts';
 

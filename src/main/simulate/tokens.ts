@@ -1,9 +1,8 @@
 import type { Ends } from '../../core/authorization.ts';
-import { NO_ENDS } from '../../core/calendar.ts';
 import { decideRefresh } from '../../core/decide-refresh.ts';
 import { LIMITS } from '../../core/limits.ts';
 import { retryAfterMs } from '../../core/retry.ts';
-import { periodAt, TROUBLES } from './group.ts';
+import { DELAYS, periodAt, TROUBLES } from './group.ts';
 import { PURPOSES } from './random.ts';
 import { draw, type Turn } from './turn.ts';
 import { refreshAnswer } from './upstream.ts';
@@ -22,7 +21,7 @@ export function getToken(turn: Turn): TokenOutcome {
   const { group, member, endpoint, seen, slot } = turn;
   const { members } = group;
   const refreshExpiresAt = members.refreshExpiresAt[member] ?? 0;
-  const ends: Ends = { ...NO_ENDS, refreshToken: refreshExpiresAt };
+  const ends: Ends = { refreshToken: refreshExpiresAt, maxAuthorization: null, accessGrant: null, consent: null };
   const decision = decideRefresh({
     tokens: {
       version: 1,
@@ -47,9 +46,12 @@ export function getToken(turn: Turn): TokenOutcome {
       return meanwhile(turn, { ms: decision.until - seen, trouble: troubleOf(turn)?.kind ?? 'outage' });
     case 'refresh':
     case 'recover': {
-      const { tokensAway = null } = turn;
+      const { tokensAway } = turn;
       if (tokensAway === null) return refresh(turn);
-      return meanwhile(turn, { ms: tokensAway.forMs, trouble: tokensAway.reason === 'throttled' ? 'throttled' : 'outage' });
+      return meanwhile(turn, {
+        ms: tokensAway.forMs,
+        trouble: tokensAway.reason === 'throttled' ? 'throttled' : 'outage',
+      });
     }
   }
 }
@@ -83,7 +85,7 @@ function refresh(turn: Turn): TokenOutcome {
 
 /** A token endpoint that is away does not keep the records waiting while the token in hand still serves. */
 function meanwhile({ group, member, seen }: Turn, wait: Wait): TokenOutcome {
-  group.members.excused[member] = 1;
+  group.members.delayed[member] = DELAYS.upstream;
   const serves = seen < (group.members.accessExpiresAt[member] ?? 0);
   return serves ? { kind: 'token', later: wait } : { kind: 'none', wait };
 }

@@ -1,5 +1,5 @@
-import type { Away } from '../../core/gate.ts';
 import { nextSlot, phaseOf } from '../../core/cadence.ts';
+import type { Away } from '../../core/gate.ts';
 import { LIMITS, UNITS } from '../../core/limits.ts';
 import type { EndpointState, Group } from './group.ts';
 import { drawOf, PURPOSES } from './random.ts';
@@ -20,8 +20,8 @@ export type Turn = {
   readonly seen: number;
   /** The next slot of the repeating job, by that clock. */
   readonly slot: number;
-  /** Set where the gate lets the run in and says that no token should be asked for yet. */
-  readonly tokensAway?: Away | null;
+  /** Where the gate lets the run in and no token should be asked for yet, else null. */
+  readonly tokensAway: Away | null;
 };
 
 /** Sets the wake of a planned run, unless the queue loses the job; then the sweep finds the overdue run. */

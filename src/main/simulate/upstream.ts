@@ -3,6 +3,7 @@ import { noteAnswer } from '../../core/gate.ts';
 import { UNITS } from '../../core/limits.ts';
 import { GATE_RULES } from './doors.ts';
 import { isIn } from './faults.ts';
+import { DELAYS } from './group.ts';
 import { PURPOSES } from './random.ts';
 import { START } from './settings.ts';
 import { draw, type Turn } from './turn.ts';
@@ -39,7 +40,7 @@ export function pullAnswer(turn: Turn): 'complete' | 'failed' {
   const isWell = answer.kind === 'answered';
   noteRequests({ turn, requests: isWell ? endpoint.requestsPerPull : 1 });
   note({ turn, part: 'pages', answer });
-  if (!isWell) group.members.excused[member] = 1;
+  if (!isWell) group.members.delayed[member] = DELAYS.upstream;
   return isWell ? 'complete' : 'failed';
 }
 
