@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { STATES } from '../core/authorization.ts';
+import { NETWORKS } from '../core/networks.ts';
 
 const seconds = z.number().nonnegative();
 
@@ -20,6 +21,16 @@ export const fleetSchema = z.object({
     alertAfterSeconds: z.number().int(),
     alert: z.boolean().describe('Whether the oldest has waited longer than that'),
   }),
+  freshness: z
+    .array(
+      z.object({
+        network: z.enum(NETWORKS),
+        authorizations: z.number().int().describe('How many are kept fresh'),
+        late: z.number().int().describe('Of how many the records are older than promised'),
+        ageSeconds: z.object({ p50: seconds, p90: seconds, p99: seconds, max: seconds }),
+      }),
+    )
+    .describe('How old the records are, by network'),
   sourcesInTrouble: z.number().int(),
 });
 

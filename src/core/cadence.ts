@@ -2,7 +2,7 @@ import type { AdaptiveRange } from './adaptive.ts';
 import type { CadenceOverride } from './authorization.ts';
 import type { Instant } from './clock.ts';
 import { LIMITS } from './limits.ts';
-import { NETWORK_POLICIES, type NetworkName } from './networks.ts';
+import { NETWORK_POLICIES, NETWORKS, type NetworkName } from './networks.ts';
 import { spreadOf } from './spread.ts';
 
 /** What an operator's cadence file may override, by network and by endpoint id. */
@@ -12,6 +12,25 @@ export type CadenceTable = {
 };
 
 export type Cadence = { readonly pullEveryMs: number; readonly lateAfterMs: number };
+
+/** When records count as late, by endpoint and by network: what the store needs to count them all by. */
+export type Promises = {
+  readonly networks: Readonly<Record<NetworkName, number>>;
+  readonly endpoints: Readonly<Record<string, number>>;
+};
+
+/** The promises that a table makes; a caller's own stands with its authorization. */
+export function promisesOf({ networks, endpoints }: CadenceTable): Promises {
+  const ofNetwork = (name: NetworkName) => networks[name]?.lateAfterMs ?? NETWORK_POLICIES[name].lateAfterMs;
+  const named = Object.entries(endpoints).flatMap(([id, { lateAfterMs }]) =>
+    lateAfterMs === undefined ? [] : [[id, lateAfterMs] as const],
+  );
+  const [tefca, cms, onc] = NETWORKS;
+  return {
+    networks: { [tefca]: ofNetwork(tefca), [cms]: ofNetwork(cms), [onc]: ofNetwork(onc) },
+    endpoints: Object.fromEntries(named),
+  };
+}
 
 type Governed = {
   readonly network: NetworkName;

@@ -24,11 +24,13 @@ import type { Clock } from '../core/ports/clock.ts';
 import type { Notary, SigningJwk } from '../core/ports/notary.ts';
 import type { Store } from '../core/ports/store.ts';
 import type { Context } from '../flows/context.ts';
-import { purgesOf } from '../flows/fleet.ts';
+import { freshnessOf, purgesOf } from '../flows/fleet.ts';
 import { createLearner } from '../flows/learn.ts';
+import { createSuspects } from '../flows/suspects.ts';
 import { openInstallation, openVault, proveTogether } from './installation.ts';
 import { readKeyring } from './key-settings.ts';
 import { named } from './named.ts';
+import { sparing } from './sparing.ts';
 
 /** Connections to PostgreSQL of one process: a few more than jobs usually wait in the database at once. */
 const STORE_POOL_SIZE = 10;
@@ -117,6 +119,7 @@ async function open({
     vault,
     sources,
     gates,
+    suspects: createSuspects(),
     codec: createCodec(),
     clock,
     entropy,
@@ -190,24 +193,34 @@ function gaugesOf({
   readonly queue: OpenWorkQueue;
 }): Parameters<Telemetry['setGauges']>[0] {
   const { store, clock, warnDays } = context;
-  return async () => {
-    const queueJobs = await countJobs(queue);
-    const overdue = await store.duePurges({ now: clock.now(), limit: LIMITS.overdueCountMax });
-    const oldest = await store.oldestFreshAsOf();
-    const ending = await Promise.all(
+  // Of a million rows these are the counts that have to walk through some of them.
+  const counted = sparing({
+    clock,
+    ask: async () => ({ states: await store.countByState(), ends: await countEnds() }),
+  });
+  const countEnds = () =>
+    Promise.all(
       warnDays.map(async (days) => {
         const before = clock.now() + days * UNITS.DAY_MS;
         return [days, await store.countEnding({ before })] as const;
       }),
     );
-    const { lagSeconds, oldestUnpurgedSeconds, alert } = await purgesOf(context);
+  const lags = sparing({ clock, ask: () => purgesOf(context) });
+  const ages = sparing({ clock, ask: () => freshnessOf(context) });
+  return async () => {
+    const queueJobs = await countJobs(queue);
+    const overdue = await store.duePurges({ now: clock.now(), limit: LIMITS.overdueCountMax });
+    const oldest = await store.oldestFreshAsOf();
+    const { states, ends } = await counted();
+    const { lagSeconds, oldestUnpurgedSeconds, alert } = await lags();
     return {
-      authorizationsByState: await store.countByState(),
+      authorizationsByState: states,
       lastPass: (await store.reconciled()).lastPass,
       queueJobs,
       sourceConditions: await store.sourceStates(),
       gates: context.gates.states(),
-      endingWithinDays: Object.fromEntries(ending),
+      endingWithinDays: Object.fromEntries(ends),
+      freshness: await ages(),
       purgesOverdue: overdue.length,
       purgeLag: { lagSeconds, oldestUnpurgedSeconds: oldestUnpurgedSeconds ?? 0, alert },
       oldestRecordAgeSeconds: oldest === null ? 0 : Math.max(0, clock.now() - oldest) / UNITS.SECOND_MS,

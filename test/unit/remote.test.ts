@@ -118,6 +118,7 @@ describe('the commands', () => {
     expect((await run('status')).out.split('\n')).toEqual([
       'at               2026-07-01T12:00:00.000Z',
       'authorizations   2 active, 1 needs_reauthorization',
+      'TEFCA_IAS        none late, records 1 h old (p50), 2 h (p99)',
       'purges           0 in the last 7 days',
       'oldest unpurged  none is due',
       'purge alert      none (set from 5 min on)',

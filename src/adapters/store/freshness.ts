@@ -3,10 +3,10 @@ import { type ChangeProfile, HOURS, remember } from '../../core/change-profile.t
 import { PerennialError } from '../../core/errors.ts';
 import { FRESHNESS_LIMITS } from '../../core/freshness-limits.ts';
 import { NETWORK_POLICIES } from '../../core/networks.ts';
-import type { FreshnessStore } from '../../core/ports/freshness.ts';
-import { member } from './columns.ts';
+import type { FreshnessStore, NetworkFreshness } from '../../core/ports/freshness.ts';
+import { member, toNumber } from './columns.ts';
 import type { Parts } from './fenced.ts';
-import type { Db, Tables } from './tables.ts';
+import type { Big, Db, Tables } from './tables.ts';
 
 /** When endpoints change, as pulls have seen it, and what their sources have told. */
 export function freshness({ session }: Parts): FreshnessStore {
@@ -22,6 +22,7 @@ export function freshness({ session }: Parts): FreshnessStore {
           profile: toProfile(row),
         }));
       }),
+    freshness: (query) => session.query((db) => agesOf({ db, query })),
     takeHook: (value) => session.transaction((tx) => takeHook({ tx, value })),
   };
 }
@@ -72,6 +73,39 @@ function toProfile(row: Selectable<Tables['endpoint_profiles']>): ChangeProfile 
     watchedHours: new Float64Array(row.watched_hours),
     updatedAt: row.updated_at,
   };
+}
+
+type AgesRow = {
+  readonly network: string;
+  readonly authorizations: Big;
+  readonly late: Big;
+  readonly ages: readonly number[];
+  readonly oldest: number;
+};
+
+async function agesOf({
+  db,
+  query: { now, promises },
+}: {
+  readonly db: Db;
+  readonly query: Parameters<FreshnessStore['freshness']>[0];
+}): Promise<readonly NetworkFreshness[]> {
+  const [networks, endpoints] = [JSON.stringify(promises.networks), JSON.stringify(promises.endpoints)];
+  const { rows } = await sql<AgesRow>`
+    select network, count(*) as authorizations, count(*) filter (where age > late_after) as late,
+      percentile_disc(array[0.5, 0.9, 0.99]) within group (order by age) as ages, max(age) as oldest
+    from (
+      select network, greatest(0, ${now}::double precision - coalesce(fresh_as_of, accepted_at)) as age,
+        coalesce(cadence ->> 'lateAfterMs', ${endpoints}::jsonb ->> (endpoint ->> 'id'),
+          ${networks}::jsonb ->> network)::double precision as late_after
+      from perennial.authorizations where state = 'active' and usage = 'MULTIPLE'
+    ) as standing group by network order by network`.execute(db);
+  return rows.map(({ network, authorizations, late, ages: [p50 = 0, p90 = 0, p99 = 0], oldest: max }) => ({
+    network: member(NETWORK_POLICIES, network),
+    authorizations: toNumber(authorizations),
+    late: toNumber(late),
+    ageMs: { p50, p90, p99, max },
+  }));
 }
 
 async function takeHook({

@@ -3,6 +3,7 @@ import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom
 import type { LastPass } from '../../core/ports/fleet.ts';
 import type { Metrics } from '../../core/ports/telemetry.ts';
 import { makeFleetCounters } from './fleet-counters.ts';
+import { type FreshnessSnapshot, makeFreshnessGauges } from './freshness-gauges.ts';
 import { label } from './label.ts';
 import { makePurgeGauges, type PurgeLagSnapshot } from './purge-gauges.ts';
 import { makeReconcileGauges } from './reconcile-gauges.ts';
@@ -27,6 +28,7 @@ type GaugeSnapshot = {
   readonly queueJobs: Readonly<Record<string, Readonly<Record<string, number>>>>;
   readonly purgesOverdue?: number;
   readonly purgeLag?: PurgeLagSnapshot;
+  readonly freshness?: readonly FreshnessSnapshot[];
   readonly oldestRecordAgeSeconds?: number;
   readonly lastPass?: LastPass | null;
   /** Standing authorizations that end within so many days, by those days. */
@@ -120,6 +122,7 @@ function makeGauges(registry: Registry) {
   const queueJobs = gauge('queue_jobs', 'Jobs by queue and state', ['queue', 'state']);
   const overdue = gauge('purges_overdue', 'Purges whose deadline has passed');
   const purgeLag = makePurgeGauges(registry);
+  const freshness = makeFreshnessGauges(registry);
   const reconcile = makeReconcileGauges(registry);
   const oldest = gauge('oldest_record_age_seconds', 'Age of the stalest records of an active authorization');
   const conditions = gauge('source_condition', 'Sources in trouble, and with what', ['source', 'condition']);
@@ -149,6 +152,7 @@ function makeGauges(registry: Registry) {
     }
     if (snapshot.purgesOverdue !== undefined) overdue.set(snapshot.purgesOverdue);
     reconcile.set(snapshot.lastPass ?? null);
+    if (snapshot.freshness !== undefined) freshness.set(snapshot.freshness);
     if (snapshot.purgeLag !== undefined) purgeLag.set(snapshot.purgeLag);
     if (snapshot.oldestRecordAgeSeconds !== undefined) oldest.set(snapshot.oldestRecordAgeSeconds);
   };

@@ -1,3 +1,4 @@
+import type { Promises } from '../cadence.ts';
 import type { ChangeProfile, Tally } from '../change-profile.ts';
 import type { Instant } from '../clock.ts';
 import type { NetworkName } from '../networks.ts';
@@ -8,6 +9,15 @@ export type ProfileKey = { readonly network: NetworkName; readonly source: strin
 /** What a webhook may mean by an authorization: its id with us, or hashes of what the source calls it. */
 export type ToldOf = { readonly source: string; readonly id: string | null; readonly refs: readonly string[] };
 
+/** How old the records of a network's standing authorizations are; counted from acceptance where nothing was pulled yet. */
+export type NetworkFreshness = {
+  readonly network: NetworkName;
+  readonly authorizations: number;
+  /** How many are older than they may be. */
+  readonly late: number;
+  readonly ageMs: { readonly p50: number; readonly p90: number; readonly p99: number; readonly max: number };
+};
+
 /** The part of the store that knows when endpoints change, and who was told of it. */
 export type FreshnessStore = {
   /** Adds what pulls have seen of an endpoint, in one step beside other workers that do the same; gives what is known then. */
@@ -15,6 +25,11 @@ export type FreshnessStore = {
     value: ProfileKey & { readonly tally: Tally; readonly at: Instant },
   ) => Promise<ChangeProfile>;
   readonly changeProfiles: () => Promise<readonly (ProfileKey & { readonly profile: ChangeProfile })[]>;
+  /** Looks at every standing authorization: some seconds of a million, so not for each who asks. */
+  readonly freshness: (query: {
+    readonly now: Instant;
+    readonly promises: Promises;
+  }) => Promise<readonly NetworkFreshness[]>;
   /**
    * Takes a delivery if it is the first of its event; null for one that was taken before, within {@link FRESHNESS_LIMITS.hooksSeenForMs}. With `plans` the authorizations that it
    * means are noted as told at `at` and planned for then, in the same transaction; gives the ids of those that are active, {@link FRESHNESS_LIMITS.hookMeansMax} at most.

@@ -46,6 +46,32 @@ export function freshnessContract(use: Use): void {
     });
   });
 
+  describe('the age of records', () => {
+    test('is told by network in parts and at most, and who is older than promised is counted', async () => {
+      const { store } = use();
+      const promises = { networks: { TEFCA_IAS: 90, CMS_9115: 1_000, ONC_G10: 90 }, endpoints: { strict: 10 } };
+      const ages = async () => {
+        const found = await store.freshness({ now: LATER, promises });
+        return found.find(({ network }) => network === 'CMS_9115');
+      };
+      expect(await ages()).toBeUndefined();
+      const mine = { network: 'CMS_9115', cadence: {}, endpoint: { id: 'lenient' } } as const;
+      for (let age = 1; age <= 100; age += 1) await standing(store, { ...mine, freshAsOf: LATER - age });
+      expect(await ages()).toStrictEqual({
+        network: 'CMS_9115',
+        authorizations: 100,
+        late: 0,
+        ageMs: { p50: 50, p90: 90, p99: 99, max: 100 },
+      });
+      await standing(store, { ...mine, freshAsOf: LATER - 11, endpoint: { id: 'strict' } });
+      await standing(store, { ...mine, freshAsOf: LATER - 11, cadence: { lateAfterMs: 5 } });
+      await standing(store, { ...mine, freshAsOf: null, acceptedAt: LATER - 2_000 });
+      await standing(store, { ...mine, freshAsOf: null, acceptedAt: 0, state: 'needs_reauthorization' });
+      await standing(store, { ...mine, freshAsOf: LATER + 5, acceptedAt: 0 });
+      expect(await ages()).toMatchObject({ authorizations: 104, late: 3, ageMs: { max: 2_000 } });
+    });
+  });
+
   describe('a webhook', () => {
     const hook = (differences: object) => ({
       source: 'flexpa',

@@ -1,5 +1,6 @@
 import { type ChangeProfile, remember } from '../../../src/core/change-profile.ts';
 import { FRESHNESS_LIMITS } from '../../../src/core/freshness-limits.ts';
+import { NETWORKS } from '../../../src/core/networks.ts';
 import type { FreshnessStore, ProfileKey } from '../../../src/core/ports/freshness.ts';
 import type { Parts } from './store-tables.ts';
 
@@ -16,6 +17,20 @@ export function freshness({ tables, now }: Parts): FreshnessStore {
       return profile;
     },
     changeProfiles: async () => [...profiles.values()],
+    freshness: async ({ now: at, promises }) =>
+      [...NETWORKS].sort().flatMap((network) => {
+        const rows = [...tables.authorizations.values()].map(({ authorization }) => authorization);
+        const own = rows.filter((one) => one.network === network && one.state === 'active' && one.usage === 'MULTIPLE');
+        const aged = own.map(({ freshAsOf, acceptedAt, cadence, endpoint }) => ({
+          age: Math.max(0, at - (freshAsOf ?? acceptedAt)),
+          lateAfter: cadence.lateAfterMs ?? promises.endpoints[endpoint.id] ?? promises.networks[network],
+        }));
+        const ages = aged.map(({ age }) => age).sort((left, right) => left - right);
+        const part = (share: number) => ages[Math.max(0, Math.ceil(share * ages.length) - 1)] ?? 0;
+        const late = aged.filter(({ age, lateAfter }) => age > lateAfter).length;
+        const ageMs = { p50: part(0.5), p90: part(0.9), p99: part(0.99), max: part(1) };
+        return own.length === 0 ? [] : [{ network, authorizations: own.length, late, ageMs }];
+      }),
     takeHook: async ({ source, eventId, id, refs, at, plans }) => {
       for (const [name, seenAt] of seen) if (seenAt < now() - FRESHNESS_LIMITS.hooksSeenForMs) seen.delete(name);
       const name = JSON.stringify([source, eventId]);

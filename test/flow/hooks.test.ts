@@ -1,0 +1,121 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { createWebServer, type WebServer } from '../../src/adapters/web/server.ts';
+import { createFakeService } from '../support/fake-service.ts';
+import { type System, startSystem } from '../support/system.ts';
+import { findServices, missingOf, type Place, productionPlace } from '../support/system-places.ts';
+import { until } from '../support/system-until.ts';
+import { createLogMemory, webOptions } from '../support/web.ts';
+import { requestOf, startWorld, type World } from '../support/world.ts';
+
+const { postgres, redisUrl } = await findServices();
+/** From the change at the source to the end of the pull; a slot of the period comes every 36 s here. */
+const AT_ONCE_MS = 1_000;
+
+if (postgres === null || redisUrl === null) {
+  describe.skip(`webhooks on Redis and Postgres ${missingOf({ postgres, redisUrl })}`, () => {
+    test('all of them', () => undefined);
+  });
+} else {
+  describe('webhooks on Redis and Postgres', () => tellsOfNews(() => productionPlace({ postgres, redisUrl })));
+}
+
+function tellsOfNews(open: () => Promise<Place>): void {
+  let stage: { readonly world: World; readonly system: System; readonly place: Place; readonly web: WebServer } | null =
+    null;
+  const use = () => {
+    if (stage === null) throw new Error('the system did not start');
+    return stage;
+  };
+
+  beforeAll(async () => {
+    const world = await startWorld();
+    const place = await open();
+    const system = await startSystem({ place, world });
+    const options = webOptions({ service: createFakeService(), log: createLogMemory().log });
+    const web = await createWebServer({ ...options, service: system.service });
+    stage = { world, place, system, web };
+  });
+  afterAll(async () => {
+    await stage?.web.close();
+    await stage?.system.stop();
+    await stage?.world.close();
+    await stage?.place.close();
+  });
+
+  /** Accepted, pulled, and with nothing left to do until its next slot. */
+  const settled = async (id: string) => {
+    const { world, system } = use();
+    const link = await world.link({ exchanged: true });
+    await system.accept(requestOf(link, { id, source: 'telling' }));
+    await system.reaches(id, 'pulled', ({ lastPull }) => lastPull?.result === 'complete');
+    await until(
+      'it rests',
+      () => system.jobsOf(id),
+      (jobs) => jobs.every(({ state }) => state === 'delayed'),
+    );
+    return link;
+  };
+
+  test('a change that the source tells of is here within a second', async () => {
+    const { world, system, web } = use();
+    const id = 'told-at-once';
+    const link = await settled(id);
+    await world.tell(`${web.url}/v1/hooks/telling`);
+    const took: number[] = [];
+    // The quickest of a few: on a machine that is busy with other tests each alone says little.
+    for (let times = 0; times < 4; times += 1) {
+      const since = performance.now();
+      const { added } = await world.change(link.patient, { add: 2 });
+      const isHere = (changes: { readonly added: readonly string[] }) =>
+        added.every((one) => changes.added.includes(one));
+      await until('the change is here', () => system.changes(id), isHere, { everyMs: 20 });
+      took.push(performance.now() - since);
+    }
+    expect(Math.min(...took)).toBeLessThan(AT_ONCE_MS);
+  });
+
+  test('changes that come while a pull runs are pulled after it', async () => {
+    const { world, system, web } = use();
+    const id = 'told-in-mid-pull';
+    const link = await settled(id);
+    await world.tell(`${web.url}/v1/hooks/telling`);
+    const added = await Promise.all(
+      Array.from({ length: 8 }, async () => (await world.change(link.patient, { add: 1 })).added),
+    );
+    await until(
+      'all changes are here',
+      () => system.changes(id),
+      (changes) => added.flat().every((one) => changes.added.includes(one)),
+    );
+  });
+
+  test('a grant that the source says is over is looked at, and the source’s own answer ends it', async () => {
+    const { world, system, web } = use();
+    const id = 'told-it-is-over';
+    const link = await settled(id);
+    await world.tell(`${web.url}/v1/hooks/telling`);
+    const since = performance.now();
+    await world.revoke(link.authorizationId);
+    await system.reaches(id, 'ended', ({ state }) => state === 'needs_reauthorization');
+    expect(performance.now() - since).toBeLessThan(5 * AT_ONCE_MS);
+    expect(await system.status(id)).toMatchObject({ why: 'revoked' });
+  });
+
+  test('control: where the source tells nobody, its change waits for the period', async () => {
+    const { world, system } = use();
+    const id = 'told-nobody';
+    const link = await settled(id);
+    await world.tell(null);
+    const before = (await system.status(id)).nextRunAt;
+    const { added } = await world.change(link.patient, { add: 1 });
+    const askedUntil = performance.now() + 2 * AT_ONCE_MS;
+    await until(
+      'two seconds',
+      async () => performance.now(),
+      (now) => now > askedUntil,
+    );
+    const { nextRunAt } = await system.status(id);
+    // Only a slot that came by chance may have brought it.
+    if (nextRunAt === before) expect((await system.changes(id)).added).not.toEqual(expect.arrayContaining(added));
+  });
+}
