@@ -113,8 +113,6 @@ export const LIMITS = {
   reclaimEveryMs: 10 * MINUTE_MS,
   /** The gauge of overdue purges counts no further: beyond it the alarm is the same. */
   overdueCountMax: 1_000,
-  /** A run this much later than planned is repaired by the sweep; BullMQ itself is late by seconds, not minutes. */
-  overdueGraceMs: MINUTE_MS,
   /** How long a granted pair is held in memory and offered again after a stop, or against a store that refuses: losing it loses the patient. */
   commitRetryForMs: 30 * SECOND_MS,
   /** The same while the process lives and the store is merely away: a database fails over in minutes. */
