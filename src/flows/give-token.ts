@@ -111,7 +111,7 @@ function refuseEnded({ authorization, now }: { readonly authorization: Authoriza
 async function refresh({ context, authorizationId }: Looking): Promise<HandedToken | 'taken'> {
   const seen: { work: Work | null; access: AccessOutcome | null } = { work: null, access: null };
   const signal = new AbortController().signal;
-  const outcome = await takeUp({ context, authorizationId, signal, wanted: 'active' }, async (work) => {
+  const outcome = await takeUp({ context, authorizationId, signal, wanted: 'active', part: 'tokens_only' }, async (work) => {
     const now = context.clock.now();
     const toldToWait = now < (work.authorization.trouble?.until ?? 0);
     const neededUntil = now + LIMITS.tokenMinValidityMs;

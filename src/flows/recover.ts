@@ -25,7 +25,7 @@ export async function recover({
   const authorization = await context.store.get(authorizationId);
   if (authorization?.state === 'needs_reauthorization') return tidy({ context, authorizationId, signal });
   if (intent.kind === 'exchange') return activate({ context, authorizationId, signal });
-  return takeUp({ context, authorizationId, signal, wanted: 'active' }, async (work) => {
+  return takeUp({ context, authorizationId, signal, wanted: 'active', part: 'tokens_only' }, async (work) => {
     const access = await ensureAccessToken({ ...work, neededUntil: context.clock.now(), rejected: false });
     return access.kind === 'token' ? { kind: 'done', reason: 'recovered' } : notGiven({ work, access });
   });

@@ -20,18 +20,22 @@ export async function takeUp(
     authorizationId,
     signal,
     wanted,
+    part = 'run',
   }: {
     readonly context: Context;
     readonly authorizationId: string;
     readonly signal: AbortSignal;
     readonly wanted: State;
+    /** Only a whole run may end the count of crashes, and waits for other suspects; a token is due now. */
+    readonly part?: 'run' | 'tokens_only';
   },
   body: (work: Work) => Promise<JobOutcome>,
 ): Promise<JobOutcome> {
   try {
     const outcome = await withLease({ context, authorizationId, signal }, async (held): Promise<JobOutcome> => {
       const ready = await prepare({ context, authorizationId, wanted, held });
-      return ready.kind === 'work' ? guarded({ work: ready.work, body }) : ready.outcome;
+      if (ready.kind === 'not_now') return ready.outcome;
+      return part === 'run' ? runAlone({ work: ready.work, body }) : guarded({ work: ready.work, body });
     });
     if (outcome.kind === 'held') return outcome.value;
     const spread = LIMITS.leaseTakenRetryMs * (0.5 + context.entropy.random());
@@ -41,6 +45,26 @@ export async function takeUp(
     context.log.error('run_failed', { authorizationId, code, frames: framesOf(error) });
     if (ERRORS[code].retry === 'never') return { kind: 'failed', code };
     return { kind: 'again', afterWallMs: LIMITS.dependencyRetryWallMs, reason: code };
+  }
+}
+
+/** A run that ends, however it does, has not killed its worker. */
+async function runAlone({
+  work,
+  body,
+}: {
+  readonly work: Work;
+  readonly body: (work: Work) => Promise<JobOutcome>;
+}): Promise<JobOutcome> {
+  const { context, held } = work;
+  const leave = held.crashes === 0 ? () => undefined : context.suspects.enter();
+  if (leave === null) return { kind: 'again', afterWallMs: LIMITS.leaseTakenRetryMs, reason: 'suspect_waits' };
+  try {
+    const outcome = await guarded({ work, body });
+    held.survived();
+    return outcome;
+  } finally {
+    leave();
   }
 }
 

@@ -75,6 +75,38 @@ describe('an authorization whose workers die', () => {
     await house.reaches(id, 'purged', ({ state }) => state === 'purged');
   });
 
+  test('is found out although what its death left is tidied meanwhile: a sweep and a token that is asked for end no count', async () => {
+    const { id, house } = await opened();
+    for (let death = 0; death < CRASHES; death += 1) {
+      await dies({ store: house.context.store, id, times: 1 });
+      const taken = await house.context.store.takeLease({ authorizationId: id, owner: 'sweep', leaseMs: 60_000 });
+      expect(taken?.crashes).toBe(death + 1);
+      if (taken !== null) await house.context.store.releaseLease({ ...taken, owner: 'sweep' });
+      await house.service.token({ id, actor: 'test' });
+    }
+    await house.service.pullNow({ id, actor: 'test' });
+    await house.reaches(id, 'quarantined', ({ state }) => state === 'quarantined');
+  });
+
+  test('waits while another suspect of its process runs, and its count waits with it', async () => {
+    const { id, house } = await opened();
+    await dies({ store: house.context.store, id, times: 1 });
+    const leave = house.context.suspects.enter();
+    const run = () =>
+      refreshAndPull({
+        context: house.context,
+        authorizationId: id,
+        askedFor: true,
+        signal: new AbortController().signal,
+      });
+    expect(await run()).toMatchObject({ kind: 'again', reason: 'suspect_waits' });
+    const taken = await house.context.store.takeLease({ authorizationId: id, owner: 'look', leaseMs: 60_000 });
+    expect(taken?.crashes).toBe(1);
+    if (taken !== null) await house.context.store.releaseLease({ ...taken, owner: 'look' });
+    leave?.();
+    expect(await run()).toEqual({ kind: 'done', reason: 'pulled' });
+  });
+
   test('control: where nobody counts, it takes its next worker too', async () => {
     const { id, house } = await opened();
     await dies({ store: house.context.store, id, times: 10 * CRASHES });

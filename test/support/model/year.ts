@@ -7,6 +7,7 @@ import type { Source } from '../../../src/core/ports/upstream.ts';
 import type { TokenReply } from '../../../src/core/token-outcome.ts';
 import type { Context } from '../../../src/flows/context.ts';
 import { refreshAndPull } from '../../../src/flows/refresh-and-pull.ts';
+import { createSuspects } from '../../../src/flows/suspects.ts';
 import { sealTokens } from '../../../src/flows/token-vault.ts';
 import { NO_LEARNER } from '../no-learner.ts';
 import { OPEN_GATES } from '../open-gates.ts';
@@ -122,6 +123,7 @@ function contextOf({
     vault: createVaultModel(),
     sources: { get: () => source, names: () => [SOURCE_NAME], close: async () => {} },
     gates: OPEN_GATES,
+    suspects: createSuspects(),
     codec: PLAIN_CODEC,
     entropy: { random, id: createIds('id') },
     log: SILENT_LOG,
