@@ -1,8 +1,9 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { Queue } from 'bullmq';
-import { Redis } from 'ioredis';
 import { type IntakeJob, type PublicJwk, sealRequest } from '../adapters/intake/seal.ts';
-import { handedCounterKey, jobsOfKey } from '../contract/queue-keys.ts';
+import { becomesUsable, connectRedis, isUsable, type RedisClient } from '../adapters/queue/redis-connect.ts';
+import { handedCounterKey, intakePrefixOf, jobsOfKey } from '../contract/queue-keys.ts';
+import { parseRedisUrl, REDIS_URL_FORMS, type RedisAddress } from '../contract/redis-address.ts';
 import type { AuthorizationRequest } from '../contract/wire.ts';
 import { type ErrorCode, PerennialError } from '../core/errors.ts';
 import { LIMITS } from '../core/limits.ts';
@@ -14,7 +15,6 @@ const limits = {
   readyTimeoutMs: 2_000,
   /** The whole call; with Redis away it fails before 3 s. */
   callTimeoutMs: 2_800,
-  reconnectMaxMs: 1_000,
   outcomePollMs: 200,
   outcomeTimeoutMaxMs: 10 * 60 * 1_000,
 } as const;
@@ -49,11 +49,13 @@ export function createQueueIntake({
   readonly queuePrefix: string;
   readonly service: string;
 }): QueueIntake {
-  const link = openLink({ redisUrl, queuePrefix });
+  const address = addressOf(redisUrl);
+  const prefix = intakePrefixOf({ prefix: queuePrefix, cluster: address.kind === 'cluster' });
+  const link = openLink({ address, prefix });
   const add = async (name: 'accept' | 'cancel', data: IntakeJob) => {
     const job = await link.use(async (queue, redis) =>
       queue.add(name, data, {
-        jobId: await notedJobId({ redis, queuePrefix, authorizationId: data.authorizationId }),
+        jobId: await notedJobId({ redis, prefix, authorizationId: data.authorizationId }),
         attempts: 1,
         removeOnComplete: { age: LIMITS.keepCompletedAgeS, count: LIMITS.keepCompletedJobs },
         removeOnFail: { age: LIMITS.keepFailedAgeS },
@@ -76,12 +78,12 @@ export function createQueueIntake({
 }
 
 type Link = {
-  readonly use: <T>(work: (queue: Queue<IntakeJob>, redis: Redis) => Promise<T>) => Promise<T>;
+  readonly use: <T>(work: (queue: Queue<IntakeJob>, redis: RedisClient) => Promise<T>) => Promise<T>;
   readonly close: () => Promise<void>;
 };
 
-function openLink({ redisUrl, queuePrefix }: { readonly redisUrl: string; readonly queuePrefix: string }): Link {
-  const redis = connect(redisUrl);
+function openLink({ address, prefix }: { readonly address: RedisAddress; readonly prefix: string }): Link {
+  const redis = connect(address);
   let queue: Queue<IntakeJob> | null = null;
   const forget = () => {
     queue?.close().catch(() => {});
@@ -92,7 +94,7 @@ function openLink({ redisUrl, queuePrefix }: { readonly redisUrl: string; readon
       try {
         return await within(limits.callTimeoutMs, async () => {
           await readyOf(redis);
-          queue ??= openQueue({ redis, queuePrefix });
+          queue ??= openQueue({ redis, prefix });
           return await work(queue, redis);
         });
       } catch (error) {
@@ -111,55 +113,40 @@ function openLink({ redisUrl, queuePrefix }: { readonly redisUrl: string; readon
 /** A job id of its own, noted under the authorization before there is such a job, so that a purge finds it however many others wait. */
 async function notedJobId({
   redis,
-  queuePrefix,
+  prefix,
   authorizationId,
 }: {
-  readonly redis: Redis;
-  readonly queuePrefix: string;
+  readonly redis: RedisClient;
+  readonly prefix: string;
   readonly authorizationId: string;
 }): Promise<string> {
-  const jobId = `handed.${await redis.incr(handedCounterKey(queuePrefix))}`;
-  await redis.sadd(jobsOfKey({ prefix: queuePrefix, authorizationId }), `${QUEUE}:${jobId}`);
+  const jobId = `handed.${await redis.incr(handedCounterKey(prefix))}`;
+  await redis.sadd(jobsOfKey({ prefix, authorizationId }), `${QUEUE}:${jobId}`);
   return jobId;
 }
 
-function connect(redisUrl: string): Redis {
-  const parsed = URL.canParse(redisUrl) ? new URL(redisUrl) : null;
-  if (parsed === null || !/^rediss?:$/.test(parsed.protocol)) {
-    throw new PerennialError('config_invalid', { field: 'redisUrl must be redis(s)://[user:password@]host:port[/db]' });
-  }
-  const redis = new Redis(redisUrl, {
-    enableOfflineQueue: false,
-    maxRetriesPerRequest: 1,
-    connectTimeout: limits.connectTimeoutMs,
-    commandTimeout: limits.callTimeoutMs,
-    retryStrategy: (times) => Math.min(times * 100, limits.reconnectMaxMs),
-  });
-  // Every call tells of a missing connection itself; an unheard 'error' event would end the caller's process.
-  redis.on('error', () => {});
-  return redis;
+function addressOf(redisUrl: string): RedisAddress {
+  const address = parseRedisUrl(redisUrl);
+  if (address === null) throw new PerennialError('config_invalid', { field: `redisUrl must be ${REDIS_URL_FORMS}` });
+  return address;
 }
 
-function openQueue({ redis, queuePrefix }: { readonly redis: Redis; readonly queuePrefix: string }): Queue<IntakeJob> {
+function connect(address: RedisAddress): RedisClient {
+  const { connectTimeoutMs, callTimeoutMs: commandTimeoutMs } = limits;
+  return connectRedis({ address, manners: { connectTimeoutMs, commandTimeoutMs, waits: false, reconnects: true } });
+}
+
+function openQueue({ redis, prefix }: { readonly redis: RedisClient; readonly prefix: string }): Queue<IntakeJob> {
   // The queue's settings are the worker's to write, not every producer's.
-  const queue = new Queue<IntakeJob>(QUEUE, { connection: redis, prefix: queuePrefix, skipMetasUpdate: true });
+  const queue = new Queue<IntakeJob>(QUEUE, { connection: redis, prefix, skipMetasUpdate: true });
   queue.on('error', () => {});
   return queue;
 }
 
-async function readyOf(redis: Redis): Promise<void> {
-  if (redis.status === 'ready') return;
-  let heard = () => {};
-  try {
-    await within(limits.readyTimeoutMs, () => {
-      return new Promise<void>((resolve) => {
-        heard = resolve;
-        redis.once('ready', heard);
-      });
-    });
-  } finally {
-    redis.off('ready', heard);
-  }
+async function readyOf(redis: RedisClient): Promise<void> {
+  if (isUsable(redis)) return;
+  if (!(await becomesUsable({ client: redis, withinMs: limits.readyTimeoutMs })))
+    throw new PerennialError('queue_unreachable');
 }
 
 async function within<T>(timeoutMs: number, work: () => Promise<T>): Promise<T> {

@@ -19,13 +19,12 @@ export type OwnServer = {
   readonly revive: () => Promise<void>;
 };
 
+type How = { readonly port?: number; readonly tls?: TlsFiles; readonly password?: string };
+
 /** Folders and processes of a test, ended and removed together. */
 export type OwnServers = {
   readonly folder: string;
-  readonly start: (
-    arguments_: readonly string[],
-    how?: { readonly port?: number; readonly tls?: TlsFiles },
-  ) => Promise<OwnServer>;
+  readonly start: (arguments_: readonly string[], how?: How) => Promise<OwnServer>;
   readonly close: () => Promise<void>;
 };
 
@@ -50,8 +49,8 @@ export async function openServers(): Promise<OwnServers> {
   const opened: OwnServer[] = [];
   return {
     folder,
-    start: async (arguments_, { port = undefined, tls = undefined } = {}) => {
-      const server = await startServer({ folder, port: port ?? (await freePort()), arguments_, tls });
+    start: async (arguments_, how = {}) => {
+      const server = await startServer({ ...how, folder, port: how.port ?? (await freePort()), arguments_ });
       opened.push(server);
       return server;
     },
@@ -68,11 +67,11 @@ async function startServer({
   port,
   arguments_,
   tls,
-}: {
+  password,
+}: How & {
   readonly folder: string;
   readonly port: number;
   readonly arguments_: readonly string[];
-  readonly tls: TlsFiles | undefined;
 }): Promise<OwnServer> {
   const dir = join(folder, String(port));
   await mkdir(dir);
@@ -87,6 +86,7 @@ async function startServer({
     port,
     host: '127.0.0.1',
     retryStrategy: () => 50,
+    ...(password === undefined ? {} : { password }),
     ...(tls === undefined ? {} : { tls: { rejectUnauthorized: false } }),
   });
   redis.on('error', () => {});

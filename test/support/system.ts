@@ -57,7 +57,7 @@ export async function startSystem({ place, world }: { readonly place: Place; rea
   const environment = readEnvironment({
     ...place.settings,
     ...world.rate,
-    ENCRYPTION_KEYS: `test:${randomBytes(32).toString('base64')}`,
+    ENCRYPTION_KEYS: place.settings['ENCRYPTION_KEYS'] ?? `test:${randomBytes(32).toString('base64')}`,
     SOURCES: sourcesOf(world),
     LOG_LEVEL: process.env['TEST_LOG_LEVEL'] ?? 'silent',
     WORKER_CONCURRENCY: '40',

@@ -78,6 +78,8 @@ function single({
     name: master,
     db,
     sentinelRetryStrategy: retry,
+    // A master that was demoted while the connection stood: asked again, the Sentinels name the new one.
+    reconnectOnError: (error) => (error.message.startsWith('READONLY') ? 2 : false),
     ...(sentinelPassword === null ? {} : { sentinelPassword }),
     ...(tls ? { enableTLSForSentinelMode: true, sentinelTLS: {} } : {}),
   });

@@ -8,6 +8,8 @@ const CORE = /^src\/core\//;
 const CONTRACT = /^src\/contract\//;
 const FLOWS = /^src\/flows\//;
 const INTAKE = /^src\/adapters\/intake\//;
+/** Worker and clients reach the same kinds of Redis in the same way. */
+const REDIS = /^src\/adapters\/queue\/redis-connect\.ts$/;
 
 const DOORS: Readonly<Record<string, Door>> = {
   core: { paths: [], packages: [] },
@@ -15,7 +17,7 @@ const DOORS: Readonly<Record<string, Door>> = {
   flows: { paths: [CORE, CONTRACT], packages: [] },
   jobs: { paths: [FLOWS, CORE, CONTRACT], packages: ['zod'] },
   adapters: { paths: [CORE, CONTRACT], packages: 'any' },
-  client: { paths: [CORE, CONTRACT, INTAKE], packages: 'any' },
+  client: { paths: [CORE, CONTRACT, INTAKE, REDIS], packages: 'any' },
   sandbox: { paths: [/^src\/core\/clock\.ts$/], packages: 'any' },
   config: { paths: [CORE, CONTRACT], packages: ['zod', 'node:fs'] },
   main: { paths: [/^(?:src|jobs)\//], packages: 'any' },
