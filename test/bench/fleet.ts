@@ -195,7 +195,13 @@ function startConsumers({
     concurrency: CONCURRENCY,
     clock,
     log,
-    metrics: { ...metrics, job: (job) => (metrics.job(job), runs.add()) },
+    metrics: {
+      ...metrics,
+      job: (job) => {
+        metrics.job(job);
+        runs.add();
+      },
+    },
     signal: new AbortController().signal,
   });
 }

@@ -7,8 +7,11 @@ import { embeddedPlace, postgresPlace } from '../support/system-places.ts';
 import { type Corpus, folderCorpus, sandboxCorpus } from './corpus.ts';
 import type { Figure } from './figure.ts';
 import { figuresOf } from './figures.ts';
+import { benchFleet } from './fleet.ts';
 import { openHouse } from './house.ts';
 import { startPageServer } from './page-server.ts';
+import type { ProcessorTime } from './processor-time.ts';
+import { benchRedisBytes } from './redis-bytes.ts';
 import { playRound, type Round } from './rounds.ts';
 import { openScript } from './script.ts';
 import { benchSlicing } from './slicing.ts';
@@ -21,6 +24,9 @@ import { benchSlicing } from './slicing.ts';
 const DEFAULT_ROUNDS = '5';
 /** About 50 MB. */
 const DEFAULT_RESOURCES = '20000';
+const DEFAULT_JOBS = '500';
+/** Authorizations whose keys are weighed; from here on the weight of each stays. */
+const WEIGHED = 10_000;
 /** The script's speed is the same for every page, and it is slow: it gets the first pages up to here. */
 const SCRIPT_BYTES = 3e6;
 const WARM_UP_ROUNDS = 1;
@@ -75,9 +81,16 @@ function firstPages(pages: ReadonlyMap<string, Buffer>): { readonly paths: reado
   return { paths, bytes };
 }
 
-function reportOf({ corpus, database, rounds, figures, slicing }: Measured & { readonly slicing: readonly Figure[] }) {
+function reportOf({
+  corpus,
+  database,
+  rounds,
+  figures,
+  slicing,
+  fleet,
+}: Measured & { readonly slicing: readonly Figure[]; readonly fleet: Fleet }) {
   const { name, bytes, resources, pages } = corpus;
-  const all = [...figures, ...slicing].map((figure) => ({ ...figure, met: metBy(figure) }));
+  const all = [...figures, ...slicing, ...fleet.figures].map((figure) => ({ ...figure, met: metBy(figure) }));
   return {
     node: process.version,
     cores: cpus().length,
@@ -86,9 +99,19 @@ function reportOf({ corpus, database, rounds, figures, slicing }: Measured & { r
     corpus: { name, bytes, resources, pages: pages.length },
     rounds: rounds.length,
     figures: all,
+    cpuMsPerRun: fleet.cpuMsPerRun,
     /** Parts of records, manifests and change lists that pulls without a change wrote; the goal is none. */
     writtenUnchanged: [...new Set(rounds.flatMap(({ written }) => written))],
   };
+}
+
+type Fleet = { readonly figures: readonly Figure[]; readonly cpuMsPerRun: ProcessorTime | null };
+
+/** Nothing where Redis or Postgres is missing. */
+async function measureFleet(wanted: Parameters<typeof benchFleet>[0]): Promise<Fleet> {
+  const fleet = await benchFleet(wanted);
+  if (fleet === null) return { figures: [], cpuMsPerRun: null };
+  return { ...fleet, figures: [...fleet.figures, ...(await benchRedisBytes({ count: WEIGHED }))] };
 }
 
 function metBy({ ratio, goal }: Figure): boolean | null {
@@ -102,8 +125,15 @@ function linesOf(report: ReturnType<typeof reportOf>): readonly string[] {
     `${corpus.name}: ${megabytes} MB, ${corpus.resources} resources, ${corpus.pages} pages; ${report.database}`,
     `Node ${report.node}, ${report.cores} cores, load ${report.load.join(' ')}, median of ${report.rounds} rounds`,
     ...report.figures.map(lineOf),
+    report.cpuMsPerRun === null
+      ? '        no fleet measured: Redis or Postgres is missing'
+      : `        processor time of a refresh run: ${cpuText(report.cpuMsPerRun)}`,
     `${verdictOf(written.length === 0)}  written by pulls without a change: ${written.length} (goal: 0)`,
   ];
+}
+
+function cpuText({ node, postgres, redis }: ProcessorTime): string {
+  return `Node ${node.toFixed(1)} ms, Postgres ${postgres.toFixed(1)} ms, Redis ${redis.toFixed(1)} ms`;
 }
 
 function lineOf({ name, ours, base, unit, ratio, goal, met }: Figure & { readonly met: boolean | null }): string {
@@ -122,6 +152,7 @@ const { values } = parseArgs({
     data: { type: 'string' },
     rounds: { type: 'string', default: DEFAULT_ROUNDS },
     resources: { type: 'string', default: DEFAULT_RESOURCES },
+    jobs: { type: 'string', default: DEFAULT_JOBS },
   },
 });
 const measured = await measure({
@@ -129,5 +160,7 @@ const measured = await measure({
   rounds: Number(values.rounds),
   resources: Number(values.resources),
 });
-const report = reportOf({ ...measured, slicing: await benchSlicing() });
+const slicing = await benchSlicing();
+const fleet = await measureFleet({ rounds: Number(values.rounds), jobs: Number(values.jobs) });
+const report = reportOf({ ...measured, slicing, fleet });
 process.stdout.write(values.json ? `${JSON.stringify(report, null, 2)}\n` : `${linesOf(report).join('\n')}\n`);

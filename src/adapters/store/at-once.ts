@@ -1,6 +1,7 @@
 import { type RawBuilder, sql } from 'kysely';
 import type { AuthorizationPatch, Store } from '../../core/ports/store.ts';
 import { toColumns } from './authorization-row.ts';
+import { kept } from './kept.ts';
 import { endOf, RELEASED } from './leases.ts';
 import type { Db } from './tables.ts';
 import { toIntentColumns, toTokenColumns } from './token-row.ts';
@@ -38,7 +39,7 @@ export async function updateAtOnce({
           where authorization_id = ${id} and fence = ${fence} and owner = ${release.owner} and exists (select from standing))`;
   return isDone(
     db,
-    sql`
+    sql`${kept}
       with standing as (
         select from perennial.leases as l join perennial.authorizations as a on a.id = l.authorization_id
         where l.authorization_id = ${id} and l.fence = ${fence} and a.state <> 'purged' and ${noDoubtEnds(patch)}
@@ -60,7 +61,7 @@ export function openIntentAtOnce({
   const values = sql.join(columns.map(([, value]) => sql`${value}`));
   return isDone(
     db,
-    sql`
+    sql`${kept}
       with held as (
         update perennial.leases set expires_at = ${endOf(leaseMs)}
         where authorization_id = ${id} and fence = ${fence} and owner = ${owner} and not released and exists (
@@ -87,7 +88,7 @@ export async function commitTokensAtOnce({
   if (set === null || !isPlain(patch)) return false;
   return isDone(
     db,
-    sql`
+    sql`${kept}
       with standing as (
         select from perennial.leases as l
           join perennial.authorizations as a on a.id = l.authorization_id

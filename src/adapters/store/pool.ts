@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import {
   Kysely,
   type PostgresCursor,
@@ -8,8 +9,12 @@ import {
 } from 'kysely';
 import { Pool, type PoolClient } from 'pg';
 import { PerennialError } from '../../core/errors.ts';
+import { KEPT } from './kept.ts';
 import { limits } from './limits.ts';
 import type { Tables } from './tables.ts';
+
+/** PostgreSQL cuts names at 63. */
+const NAME_CHARS = 32;
 
 /** The tables over a pool of connections to a PostgreSQL server. Nothing connects before the first query. */
 export function openPool({
@@ -41,6 +46,11 @@ export function openPool({
 
 function ignore(): void {}
 
+/** A connection keeps one plan for each text, and the same text has the same name wherever it is sent. */
+function nameOf(text: string): string {
+  return createHash('sha256').update(text).digest('hex').slice(0, NAME_CHARS);
+}
+
 /**
  * The pool as Kysely sees it. A client on which a query got no answer at all is closed when it is given back: pg would keep it, and every
  * later query would wait behind the lost one.
@@ -55,9 +65,10 @@ function discardingSilent(pool: Pool): PostgresPool {
 
 function toClient(client: PoolClient): PostgresPoolClient {
   let silent = false;
-  const send = async (statement: string, parameters: readonly unknown[]): Promise<unknown> => {
+  const send = async (text: string, parameters: readonly unknown[]): Promise<unknown> => {
+    const values = [...parameters];
     try {
-      return await client.query(statement, [...parameters]);
+      return await client.query(text.startsWith(KEPT) ? { name: nameOf(text), text, values } : { text, values });
     } catch (error) {
       silent ||= error instanceof Error && error.message === 'Query read timeout';
       throw error;
