@@ -21,6 +21,7 @@ import { PerennialError } from '../core/errors.ts';
 import { LIMITS, UNITS } from '../core/limits.ts';
 import type { QueueCensus } from '../core/ports/census.ts';
 import type { Clock } from '../core/ports/clock.ts';
+import type { Gates } from '../core/ports/gates.ts';
 import type { Notary, SigningJwk } from '../core/ports/notary.ts';
 import type { Store } from '../core/ports/store.ts';
 import type { Context } from '../flows/context.ts';
@@ -29,6 +30,7 @@ import { createLearner } from '../flows/learn.ts';
 import { createSuspects } from '../flows/suspects.ts';
 import { openInstallation, openVault, proveTogether } from './installation.ts';
 import { readKeyring } from './key-settings.ts';
+import { latest } from './latest.ts';
 import { named } from './named.ts';
 import { sparing } from './sparing.ts';
 
@@ -100,15 +102,7 @@ async function open({
   await queue.ready();
   const sources = createSources({ config: sourcesConfig, clock });
   onClose(sources.close);
-  const gates = createGates({
-    redis: backend.redis,
-    prefix: environment.QUEUE_PREFIX,
-    limitsOf: (source) => endpointLimitsOf(sourcesConfig[source] ?? {}),
-    probesMax: Math.max(1, Math.floor(environment.WORKER_CONCURRENCY * LIMITS.probeShare)),
-    clock,
-    entropy,
-    log,
-  });
+  const gates = openGates({ environment, sourcesConfig, redis: backend.redis, clock, entropy, log });
   onClose(gates.close);
   const learner = createLearner({ store, clock, cadence, log });
   onClose(learner.settle);
@@ -136,6 +130,19 @@ async function open({
   const census = createCensus({ backend, queue, clock });
   const shards = createShardKeeper({ backend, queue, clock });
   return { context, backend, queue, census, shards, telemetry, stopping, intake, signingPublicJwk: notary.publicJwk };
+}
+
+function openGates({
+  environment: { QUEUE_PREFIX: prefix, WORKER_CONCURRENCY: places },
+  sourcesConfig,
+  ...parts
+}: Pick<Parameters<typeof createGates>[0], 'redis' | 'clock' | 'entropy' | 'log'> & {
+  readonly environment: Environment;
+  readonly sourcesConfig: SourcesConfig;
+}): Gates {
+  const limitsOf = (source: string) => endpointLimitsOf(sourcesConfig[source] ?? {});
+  const probesMax = Math.max(1, Math.floor(places * LIMITS.probeShare));
+  return createGates({ prefix, limitsOf, probesMax, ...parts });
 }
 
 function readSources(environment: Environment): SourcesConfig {
@@ -206,9 +213,10 @@ function gaugesOf({
       }),
     );
   const lags = sparing({ clock, ask: () => purgesOf(context) });
-  const ages = sparing({ clock, ask: () => freshnessOf(context) });
+  const ages = latest(sparing({ clock, ask: () => freshnessOf(context) }));
   return async () => {
     const queueJobs = await countJobs(queue);
+    const freshness = ages();
     const overdue = await store.duePurges({ now: clock.now(), limit: LIMITS.overdueCountMax });
     const oldest = await store.oldestFreshAsOf();
     const { states, ends } = await counted();
@@ -220,7 +228,7 @@ function gaugesOf({
       sourceConditions: await store.sourceStates(),
       gates: context.gates.states(),
       endingWithinDays: Object.fromEntries(ends),
-      freshness: await ages(),
+      ...(freshness === undefined ? {} : { freshness }),
       purgesOverdue: overdue.length,
       purgeLag: { lagSeconds, oldestUnpurgedSeconds: oldestUnpurgedSeconds ?? 0, alert },
       oldestRecordAgeSeconds: oldest === null ? 0 : Math.max(0, clock.now() - oldest) / UNITS.SECOND_MS,

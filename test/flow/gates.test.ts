@@ -65,11 +65,20 @@ describe.skipIf(missing !== '')(`gates before many endpoints ${missing}`, () => 
   });
 
   test('control: without gates, what hangs fills the worker', async () => {
-    const options = { latencyMs: 100, concurrency: 4, rig: (context: GateStage['context']) => ({ ...context, gates: OPEN_GATES }) };
+    const options = {
+      latencyMs: 100,
+      concurrency: 4,
+      rig: (context: GateStage['context']) => ({ ...context, gates: OPEN_GATES }),
+    };
     const stage = await stageOf(options);
     await stage.accept(countsOf(['hanging-0', 'hanging-1', 'hanging-2', 'hanging-3', 'well-0'], 20));
     await stage.start();
-    await until('what hangs has every place', () => hangingOf(stage), (count) => count >= 6, { capMs: 40_000, everyMs: 200 });
+    await until(
+      'what hangs has every place',
+      () => hangingOf(stage),
+      (count) => count >= 6,
+      { capMs: 40_000, everyMs: 200 },
+    );
     const sent = stage.endpoints.sent.length;
     await stage.ask(['well-0']);
     await expect(stage.sent({ endpoints: WELL, count: 20, capMs: 3_000 })).rejects.toThrow('not within');
@@ -123,7 +132,12 @@ describe.skipIf(redisUrl === null)('one throttled payer at a bare queue', () => 
       await queue.addBulk(['throttled', 'a', 'b', 'c'].map((payer) => ({ name: 'run', data: { payer } })));
       since = performance.now();
       void worker.run();
-      await until('the others are done', () => done.length, (count) => count === 3, { everyMs: 10 });
+      await until(
+        'the others are done',
+        () => done.length,
+        (count) => count === 3,
+        { everyMs: 10 },
+      );
       return performance.now() - since;
     } finally {
       await worker.close(true);

@@ -23,7 +23,12 @@ const RULES: GateRules = gateRulesOf({
 /** What may befall a gate: time passes, runs come, leave, live on or die, and answers arrive. */
 type Event =
   | { readonly kind: 'pass'; readonly ms: number }
-  | { readonly kind: 'enter'; readonly needs: 'tokens' | 'pages'; readonly isFirst: boolean; readonly mayProbe: boolean }
+  | {
+      readonly kind: 'enter';
+      readonly needs: 'tokens' | 'pages';
+      readonly isFirst: boolean;
+      readonly mayProbe: boolean;
+    }
   | { readonly kind: 'leave' | 'renew'; readonly nth: number }
   | {
       readonly kind: 'note';
@@ -45,7 +50,10 @@ const events: fc.Arbitrary<readonly Event[]> = fc.array(
         mayProbe: fc.boolean(),
       }),
     },
-    { weight: 2, arbitrary: fc.record({ kind: fc.constantFrom('leave' as const, 'renew' as const), nth: fc.nat({ max: 9 }) }) },
+    {
+      weight: 2,
+      arbitrary: fc.record({ kind: fc.constantFrom('leave' as const, 'renew' as const), nth: fc.nat({ max: 9 }) }),
+    },
     {
       weight: 5,
       arbitrary: fc.record({
@@ -94,7 +102,8 @@ function befall(list: readonly Event[], enter: Enter): { readonly state: GateSta
     }
     if (event.kind === 'note') {
       const answer = event.answer === 'throttled' ? { kind: event.answer, waitMs: 30_000 } : { kind: event.answer };
-      row[event.part] = event.answer === 'failed' ? row[event.part] + 1 : event.answer === 'answered' ? 0 : row[event.part];
+      row[event.part] =
+        event.answer === 'failed' ? row[event.part] + 1 : event.answer === 'answered' ? 0 : row[event.part];
       const had = state[event.part].breaker;
       state = noteAnswer({ state, rules: RULES, now, part: event.part, answer, sentAt: now - event.ageMs });
       if (had === null && state[event.part].breaker !== null && row[event.part] < LIMITS.breakerAfterFailures) {
@@ -135,7 +144,10 @@ function check({
 
 describe('the gate of an endpoint, whatever befalls it', () => {
   test('lets in no more than it may, one probe at a time, nobody who was told to wait, and opens no breaker too early', () => {
-    fc.assert(fc.property(events, (list) => void befall(list, enterGate)), { numRuns: RUNS });
+    fc.assert(
+      fc.property(events, (list) => void befall(list, enterGate)),
+      { numRuns: RUNS },
+    );
   });
 
   test('lets one in again when nobody is inside and its waits are over', () => {
@@ -164,6 +176,11 @@ describe('the gate of an endpoint, whatever befalls it', () => {
     'an open breaker let one in': (value) => enterGate({ ...value, now: value.now + LIMITS.breakerMaxMs }),
   };
   test.each(Object.entries(broken))('control: a broken gate is found: %s', (_fault, enter) => {
-    expect(fc.check(fc.property(events, (list) => void befall(list, enter)), { numRuns: 20 * RUNS }).failed).toBe(true);
+    expect(
+      fc.check(
+        fc.property(events, (list) => void befall(list, enter)),
+        { numRuns: 20 * RUNS },
+      ).failed,
+    ).toBe(true);
   });
 });

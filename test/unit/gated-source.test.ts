@@ -78,8 +78,16 @@ describe('a source behind the gate of an endpoint', () => {
 
   const failed = { kind: 'failed' } as const;
   const answered = { kind: 'answered' } as const;
-  const status = (code: number, retryAfterMs: number | null = null): TokenReply => ({ ...GRANTED, status: code, retryAfterMs });
-  const silent = (reason: 'timeout' | 'connection' | 'cancelled' | 'withheld'): TokenReply => ({ kind: 'no_reply', reason, sent: false });
+  const status = (code: number, retryAfterMs: number | null = null): TokenReply => ({
+    ...GRANTED,
+    status: code,
+    retryAfterMs,
+  });
+  const silent = (reason: 'timeout' | 'connection' | 'cancelled' | 'withheld'): TokenReply => ({
+    kind: 'no_reply',
+    reason,
+    sent: false,
+  });
 
   test.each<readonly [string, TokenReply, GateAnswer | null]>([
     ['a grant', GRANTED, answered],

@@ -30,25 +30,7 @@ type Act<T> = (value: { readonly state: GateState; readonly now: number }) => {
 type Changer = <T>(name: GateName, act: Act<T>) => Promise<T>;
 
 /** The gates of all endpoints, in Redis for all workers or in this process; with Redis away each process goes by what it sees itself. */
-export function createGates({
-  redis,
-  prefix,
-  limitsOf,
-  probesMax,
-  clock,
-  entropy,
-  log,
-}: {
-  /** Null keeps the gates in this process. Whoever opened the connection closes it. */
-  readonly redis: GateRedis | null;
-  readonly prefix: string;
-  readonly limitsOf: (source: string) => EndpointLimits;
-  /** Probes of this process at once. */
-  readonly probesMax: number;
-  readonly clock: Pick<Clock, 'wallNow' | 'toWallMs'>;
-  readonly entropy: Pick<Entropy, 'id'>;
-  readonly log: Log;
-}): Gates {
+export function createGates({ redis, prefix, limitsOf, probesMax, clock, entropy, log }: GateParts): Gates {
   const own = createMemoryStates();
   const shared = redis === null ? null : createRedisStates({ redis, prefix, now: clock.wallNow });
   const states = shared === null ? own : withFallback({ shared, own, now: clock.wallNow, log });
@@ -96,6 +78,18 @@ export function createGates({
     close: async () => clearInterval(renewing),
   };
 }
+
+type GateParts = {
+  /** Null keeps the gates in this process. Whoever opened the connection closes it. */
+  readonly redis: GateRedis | null;
+  readonly prefix: string;
+  readonly limitsOf: (source: string) => EndpointLimits;
+  /** Probes of this process at once. */
+  readonly probesMax: number;
+  readonly clock: Pick<Clock, 'wallNow' | 'toWallMs'>;
+  readonly entropy: Pick<Entropy, 'id'>;
+  readonly log: Log;
+};
 
 /** The endpoint's own rate, and its source's: the longer wait of both. What one of them gave is gone where the other refuses. */
 async function eachRate({
