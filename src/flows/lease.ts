@@ -19,7 +19,7 @@ export type Held = {
 
 export type LeaseOutcome<T> = { readonly kind: 'held'; readonly value: T } | { readonly kind: 'taken' };
 
-type Leasing = Pick<Context, 'clock' | 'log' | 'owner'> & {
+type Leasing = Pick<Context, 'clock' | 'log' | 'owner' | 'stopping'> & {
   readonly store: Pick<Store, 'takeLease' | 'seizeLease' | 'renewLease' | 'releaseLease'>;
 };
 
@@ -78,19 +78,30 @@ export async function withLease<T>(
   }
 }
 
-async function release({
-  context,
-  fence,
-  crashes,
-}: {
-  readonly context: Leasing;
-  readonly fence: Fence;
-  readonly crashes: number;
-}): Promise<void> {
-  const { store, log, owner } = context;
-  await store.releaseLease({ ...fence, owner, crashes }).catch(() => {
-    log.warn('lease_not_released', { authorizationId: fence.authorizationId, reason: 'it ends by itself' });
-  });
+/** Gives it back; from a store that is away later on, since a lease that nobody gives back counts as a death of its holder. */
+async function release(giving: Giving): Promise<void> {
+  if (await isGivenBack(giving)) return;
+  const { context, fence } = giving;
+  context.log.warn('lease_not_released', { authorizationId: fence.authorizationId, reason: 'the store is away' });
+  void releaseLater(giving);
+}
+
+async function releaseLater(giving: Giving): Promise<void> {
+  const { clock, stopping } = giving.context;
+  const since = clock.stopwatch();
+  while (!stopping.aborted && since() < LIMITS.commitRetryForMs) {
+    await clock.sleep(LIMITS.commitRetryEveryMs, stopping);
+    if (await isGivenBack(giving)) return;
+  }
+}
+
+type Giving = { readonly context: Leasing; readonly fence: Fence; readonly crashes: number };
+
+function isGivenBack({ context: { store, owner }, fence, crashes }: Giving): Promise<boolean> {
+  return store.releaseLease({ ...fence, owner, crashes }).then(
+    () => true,
+    () => false,
+  );
 }
 
 /** Renews until `done`; a store that is away is asked again until the lease must have ended on its clock. */

@@ -1,5 +1,5 @@
 import { afterAll, describe, expect, test } from 'vitest';
-import { type Counts, castOf, type Member } from '../soak/fleet/cast.ts';
+import { type Counts, castOf, isKept, type Member } from '../soak/fleet/cast.ts';
 import { overlaps } from '../soak/fleet/judge.ts';
 import { postgresPrograms } from '../soak/fleet/postgres-server.ts';
 import { isWhole, textOf } from '../soak/fleet/report.ts';
@@ -94,12 +94,12 @@ describe.skipIf(skipped !== '')(`a fleet on servers of its own ${skipped}`, () =
   }, async () => {
     const stage = await openFleet({ workers: 1, broken: true });
     try {
-      const members = await castFor({ stage, counts: { ...NONE, kept: 3, kept_slow: 3 } });
+      const members = await castFor({ stage, counts: { ...NONE, kept: 4, kept_slow: 6 } });
       await begin({ stage, members });
       await until(
         'requests overlap',
         async () => {
-          for (const { id } of members) await stage.web.api.pull(id);
+          for (const { id, handOverAtMs } of members) if (handOverAtMs === 0) await stage.web.api.pull(id);
           return overlaps({ seen: stage.world.seen, struck: [] }).broken.length;
         },
         (count) => count > 0,

@@ -6,7 +6,7 @@ import { SILENT_LOG } from '../support/model/worker.ts';
 type Renewal = () => Promise<boolean>;
 
 /** Time that passes only while somebody sleeps; and a store that renews as it is told. */
-function leasing(renewLease: Renewal) {
+function leasing(renewLease: Renewal, releaseLease = async (): Promise<void> => undefined) {
   let now = 0;
   const clock = {
     now: () => now,
@@ -29,9 +29,12 @@ function leasing(renewLease: Renewal) {
     takeLease: async () => taken,
     seizeLease: async () => taken,
     renewLease,
-    releaseLease: async () => undefined,
+    releaseLease,
   };
-  return { context: { clock, log: SILENT_LOG, owner: 'us', store }, now: clock.now };
+  return {
+    context: { clock, log: SILENT_LOG, owner: 'us', stopping: new AbortController().signal, store },
+    now: clock.now,
+  };
 }
 
 /** Works until the lease is lost, or for ten of its lives; gives how long it worked. */
@@ -57,4 +60,21 @@ test.each<[string, Renewal]>([
 
 test('work whose lease has been taken ends at the next renewal', async () => {
   expect(await workedFor(async () => false)).toBeLessThanOrEqual(LIMITS.leaseRenewMs);
+});
+
+test('a lease that the store could not take back is given back when it can, or its holder would count as dead', async () => {
+  let refusals = 5;
+  const given = Promise.withResolvers<void>();
+  const { context, now } = leasing(
+    async () => true,
+    async () => {
+      refusals -= 1;
+      if (refusals >= 0) throw new Error('away');
+      given.resolve();
+    },
+  );
+  const { signal } = new AbortController();
+  await withLease({ context, authorizationId: 'one', signal }, async () => undefined);
+  await given.promise;
+  expect(now()).toBeLessThan(LIMITS.commitRetryForMs);
 });

@@ -43,7 +43,7 @@ const STEP_MS = { min: 10 * MINUTE_MS, max: 6 * HOUR_MS } as const;
 /** Until what was killed is started again. */
 const DOWN_MS = { min: 200, max: 4_000 } as const;
 /** From the end of one fault to the next of its kind of victim. */
-const APART_MS = { min: 2_000, max: 12_000 } as const;
+const APART_MS = { min: 6_000, max: 20_000 } as const;
 
 /**
  * Faults from a seed, until `forMs`: workers' and servers' side by side, so that they meet, and those of one of both one after the other. Each kind comes once
