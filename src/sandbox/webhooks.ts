@@ -2,7 +2,6 @@ import { createHmac } from 'node:crypto';
 import { z } from 'zod';
 import { LIMITS } from './limits.ts';
 import { namedUuid } from './random.ts';
-import type { Authorization } from './state.ts';
 
 export const webhookBody = z.strictObject({
   url: z
@@ -11,13 +10,16 @@ export const webhookBody = z.strictObject({
   secret: z.string().min(1),
 });
 
-export type WebhookEvent = 'sync_completed' | 'sync_failed' | 'refresh_expired';
+/** By what a webhook names an authorization. */
+type Named = { readonly id: string; readonly consentId: string; readonly externalId: string | null };
+
+type WebhookEvent = 'sync_completed' | 'sync_failed' | 'refresh_expired';
 
 /** Tells whoever is registered of what happens to authorizations, once and without waiting for an answer. */
 export type Webhooks = {
   /** Registers one receiver in the place of the one before. */
   readonly register: (receiver: z.infer<typeof webhookBody>) => void;
-  readonly tell: (event: WebhookEvent, authorization: Authorization) => void;
+  readonly tell: (event: WebhookEvent, authorization: Named) => void;
 };
 
 /** A sender of webhooks as the contract has them (section 4), dated on the wall: that is what receivers check. */
@@ -65,7 +67,7 @@ export function signatureOf({
 function bodyOf(value: {
   readonly event: WebhookEvent;
   readonly eventId: string;
-  readonly authorization: Authorization;
+  readonly authorization: Named;
   readonly timestamp: number;
 }): string {
   const { id, consentId, externalId } = value.authorization;

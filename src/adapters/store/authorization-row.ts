@@ -131,7 +131,6 @@ export function toColumns(patch: AuthorizationPatch): Updateable<AuthorizationsT
     ...named('phase', patch.phase),
     ...named('next_run_at', patch.nextRunAt),
     ...named('next_pull_at', patch.nextPullAt),
-    ...named('told_at', patch.toldAt),
     ...named('upstream_ref', patch.upstreamRef),
     ...named('purge_due_at', patch.purgeDueAt),
     ...named('purge_reason', patch.purgeReason),

@@ -9,7 +9,7 @@ import type { Parts } from './fenced.ts';
 import type { Big, Db, Tables } from './tables.ts';
 
 /** When endpoints change, as pulls have seen it, and what their sources have told. */
-export function freshness({ session }: Parts): FreshnessStore {
+export function freshness({ session }: Parts): Omit<FreshnessStore, 'oldestFreshAsOf'> {
   return {
     learnChanges: (value) => session.transaction((tx) => learnChanges({ tx, value })),
     changeProfiles: () =>

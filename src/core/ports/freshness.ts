@@ -25,6 +25,8 @@ export type FreshnessStore = {
     value: ProfileKey & { readonly tally: Tally; readonly at: Instant },
   ) => Promise<ChangeProfile>;
   readonly changeProfiles: () => Promise<readonly (ProfileKey & { readonly profile: ChangeProfile })[]>;
+  /** As of when the stalest records are that a standing authorization keeps; null when there are none. */
+  readonly oldestFreshAsOf: () => Promise<Instant | null>;
   /** Looks at every standing authorization: some seconds of a million, so not for each who asks. */
   readonly freshness: (query: {
     readonly now: Instant;

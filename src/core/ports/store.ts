@@ -61,7 +61,6 @@ export type AuthorizationPatch = Partial<
     | 'phase'
     | 'nextRunAt'
     | 'nextPullAt'
-    | 'toldAt'
     | 'upstreamRef'
     | 'purgeDueAt'
     | 'purgeReason'
@@ -224,8 +223,6 @@ export type Store = {
     readonly before: Instant;
     readonly limit: number;
   }) => Promise<readonly Authorization[]>;
-  /** As of when the stalest records are that a standing authorization keeps; null when there are none. */
-  readonly oldestFreshAsOf: () => Promise<Instant | null>;
   /** Fenced. Deletes all rows but the authorization's own, which keeps no health data; says how many over all tries, and what {@link Store.noteSwept} has noted. */
   readonly deleteRows: (value: Fence) => Promise<Receipt['deleted'] | 'superseded'>;
   /** Fenced. Adds to what the queues gave up of it and gives the sum of all tries; what a try gave up that died before it came here is not in it. */
