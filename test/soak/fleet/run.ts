@@ -16,6 +16,8 @@ import { openWorker, type Worker } from './workers.ts';
 
 /** After the last fault: the longest repair, and a run of everybody. */
 const SETTLED_WITHIN_MS = 200_000;
+/** A slow machine has so many times as long for a schedule. */
+const SLOW_FACTOR = 2;
 const LOOK_EVERY_MS = 1_000;
 const FIRST_PULLS_CAP_MS = 120_000;
 
@@ -100,7 +102,12 @@ export async function runFleet({
   const watching = new AbortController();
   const { watched, done } = watchFleet({ world, postgres, redis, prefix, signal: watching.signal });
   const [struck] = await Promise.all([
-    strikeAll({ schedule, forMs, targets: { workers, postgres, redis }, ...(told === undefined ? {} : { told }) }),
+    strikeAll({
+      schedule,
+      forMs: SLOW_FACTOR * forMs,
+      targets: { workers, postgres, redis },
+      ...(told === undefined ? {} : { told }),
+    }),
     disturb({ world, web, members }),
   ]);
   const unsettled = await settle({ stage, members });
