@@ -174,8 +174,12 @@ export const LIMITS = {
   planEndpointsShown: 100,
   /** Rows of a page of the fleet that a preview reads. */
   planBatch: 5_000,
-  /** Such pages: ten million authorizations. */
-  planPagesMax: 2_000,
+  /** Authorizations of which a changed cadence table moves those that need it before the duty is kept anew. */
+  applyCadenceBatch: 500,
+  /** A page of moves takes a second or two; a slow store some more. */
+  applyCadenceLeaseMs: MINUTE_MS,
+  /** Pages of a walk over the fleet: ten million authorizations by the smallest of them. */
+  planPagesMax: 20_000,
   /** A period is a whole number of these. */
   periodGrainMs: MINUTE_MS,
   /** Taken off the lead, so that `expires_in: 86399.4` after 86400 does not re-phase a scheduler. */

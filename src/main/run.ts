@@ -12,6 +12,7 @@ import { createHealth } from '../adapters/web/health.ts';
 import { createWebServer, type WebServer } from '../adapters/web/server.ts';
 import type { Environment } from '../config.ts';
 import { LIMITS } from '../core/limits.ts';
+import { applyCadence } from '../flows/apply-cadence.ts';
 import { catchUp } from '../flows/catch-up.ts';
 import { createTokenDesk, type TokenDesk } from '../flows/give-token.ts';
 import { createService } from '../flows/serve.ts';
@@ -60,6 +61,7 @@ export async function startWorker({
     metrics,
     signal: cancelling.signal,
   });
+  const applying = applyCadence({ context, signal: stopping.signal });
   const sweeping = runSweeper({ context, signal: stopping.signal });
   const reconciling = runReconciler({ context, census, signal: stopping.signal });
   const keeping = keepShards({ keeper: shards, context, takes: true, signal: stopping.signal });
@@ -75,7 +77,7 @@ export async function startWorker({
         cancelling.abort();
         await within(CANCEL_CAP_MS);
       }
-      await Promise.all([sweeping, reconciling, keeping]);
+      await Promise.all([sweeping, reconciling, keeping, applying]);
       await anchorOnce(context);
       log.info('worker_stopped');
     },

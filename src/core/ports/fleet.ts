@@ -4,7 +4,7 @@ import type { NetworkName } from '../networks.ts';
 import type { Plan } from '../reconcile.ts';
 
 /** What one worker at a time does for all. */
-export type Duty = 'reconcile' | 'catch_up' | 'empty_shards';
+export type Duty = 'reconcile' | 'catch_up' | 'apply_cadence' | 'empty_shards';
 
 /** What the last complete pass over store and queue found. */
 export type LastPass = { readonly agoMs: number; readonly authorizations: number; readonly drift: number };
