@@ -1,8 +1,7 @@
 import { LIMITS } from './limits.ts';
 
 /** The two sides of an endpoint. Its records may be had while its token endpoint is away, and the other way round. */
-export const GATE_PARTS = ['tokens', 'pages'] as const;
-export type GatePart = (typeof GATE_PARTS)[number];
+export type GatePart = 'tokens' | 'pages';
 
 /** A breaker that has opened. From `until` on it is half open: `probe`, if there is one, is the holder that tries. */
 export type Breaker = {

@@ -56,8 +56,7 @@ export const FRESH_GATE: GateState = {
   serviceMs: LIMITS.gateServiceGuessMs,
 };
 
-export const CLOSED_REASONS = ['throttled', 'breaker', 'concurrency', 'rate'] as const;
-export type ClosedReason = (typeof CLOSED_REASONS)[number];
+export type ClosedReason = 'throttled' | 'breaker' | 'concurrency' | 'rate';
 
 export type Away = { readonly reason: 'throttled' | 'breaker'; readonly forMs: number };
 
@@ -178,8 +177,7 @@ export function noteAnswer({
   return next === state[part] ? state : { ...state, [part]: next };
 }
 
-export const GATE_CONDITIONS = ['open', 'throttled', 'breaker_open', 'half_open'] as const;
-export type GateCondition = (typeof GATE_CONDITIONS)[number];
+export type GateCondition = 'open' | 'throttled' | 'breaker_open' | 'half_open';
 
 /** How an endpoint stands, for people: the worse of its two sides. */
 export function conditionOf({ state, now }: Omit<At, 'rules'>): GateCondition {
