@@ -25,14 +25,12 @@ import type { Gates } from '../core/ports/gates.ts';
 import type { Notary, SigningJwk } from '../core/ports/notary.ts';
 import type { Store } from '../core/ports/store.ts';
 import type { Context } from '../flows/context.ts';
-import { freshnessOf, purgesOf } from '../flows/fleet.ts';
 import { createLearner } from '../flows/learn.ts';
 import { createSuspects } from '../flows/suspects.ts';
+import { gaugesOf } from './gauges.ts';
 import { openInstallation, openVault, proveTogether } from './installation.ts';
 import { readKeyring } from './key-settings.ts';
-import { latest } from './latest.ts';
 import { named } from './named.ts';
-import { sparing } from './sparing.ts';
 
 /** Connections to PostgreSQL of one process: a few more than jobs usually wait in the database at once. */
 const STORE_POOL_SIZE = 10;
@@ -128,8 +126,17 @@ async function open({
   };
   telemetry.setGauges(gaugesOf({ context, queue }));
   const census = createCensus({ backend, queue, clock });
-  const shards = createShardKeeper({ backend, queue, clock });
-  return { context, backend, queue, census, shards, telemetry, stopping, intake, signingPublicJwk: notary.publicJwk };
+  return {
+    context,
+    backend,
+    queue,
+    census,
+    shards: createShardKeeper({ backend, queue, clock }),
+    telemetry,
+    stopping,
+    intake,
+    signingPublicJwk: notary.publicJwk,
+  };
 }
 
 function openGates({
@@ -190,60 +197,4 @@ function placeOf({
   if (shards > 1) throw new PerennialError('config_invalid', { field: 'QUEUE_SHARDS above 1 needs REDIS_URL' });
   if (environment.DATABASE_URL !== undefined) return { kind: 'postgres', url: environment.DATABASE_URL };
   return { kind: 'embedded', dataDir };
-}
-
-function gaugesOf({
-  context,
-  queue,
-}: {
-  readonly context: Context;
-  readonly queue: OpenWorkQueue;
-}): Parameters<Telemetry['setGauges']>[0] {
-  const { store, clock, warnDays } = context;
-  // Of a million rows these are the counts that have to walk through some of them.
-  const counted = sparing({
-    clock,
-    ask: async () => ({ states: await store.countByState(), ends: await countEnds() }),
-  });
-  const countEnds = () =>
-    Promise.all(
-      warnDays.map(async (days) => {
-        const before = clock.now() + days * UNITS.DAY_MS;
-        return [days, await store.countEnding({ before })] as const;
-      }),
-    );
-  const lags = sparing({ clock, ask: () => purgesOf(context) });
-  const ages = latest(sparing({ clock, ask: () => freshnessOf(context) }));
-  return async () => {
-    const queueJobs = await countJobs(queue);
-    const freshness = ages();
-    const overdue = await store.duePurges({ now: clock.now(), limit: LIMITS.overdueCountMax });
-    const oldest = await store.oldestFreshAsOf();
-    const { states, ends } = await counted();
-    const { lagSeconds, oldestUnpurgedSeconds, alert } = await lags();
-    return {
-      authorizationsByState: states,
-      lastPass: (await store.reconciled()).lastPass,
-      queueJobs,
-      sourceConditions: await store.sourceStates(),
-      gates: context.gates.states(),
-      endingWithinDays: Object.fromEntries(ends),
-      ...(freshness === undefined ? {} : { freshness }),
-      purgesOverdue: overdue.length,
-      purgeLag: { lagSeconds, oldestUnpurgedSeconds: oldestUnpurgedSeconds ?? 0, alert },
-      oldestRecordAgeSeconds: oldest === null ? 0 : Math.max(0, clock.now() - oldest) / UNITS.SECOND_MS,
-    };
-  };
-}
-
-/** The jobs of each queue by state, all its shards together. */
-async function countJobs({ queues }: OpenWorkQueue): Promise<Record<string, Record<string, number>>> {
-  const sums: Record<string, Record<string, number>> = {};
-  const counts = await Promise.all(queues.map(async ({ name, queue }) => ({ name, of: await queue.getJobCounts() })));
-  for (const { name, of } of counts) {
-    const sum = sums[name] ?? {};
-    sums[name] = sum;
-    for (const [state, count] of Object.entries(of)) sum[state] = (sum[state] ?? 0) + count;
-  }
-  return sums;
 }

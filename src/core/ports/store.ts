@@ -1,6 +1,5 @@
 import type { Authorization, State, StateReason } from '../authorization.ts';
 import type { Instant } from '../clock.ts';
-import type { TokenFacts } from '../decide-refresh.ts';
 import type { NetworkName } from '../networks.ts';
 import type { AuditStore, Receipt } from './audit.ts';
 import type { FeedStore } from './feed.ts';
@@ -9,30 +8,11 @@ import type { FleetStore } from './fleet.ts';
 import type { FreshnessStore } from './freshness.ts';
 import type { PreviewStore } from './preview.ts';
 import type { Swept } from './queue.ts';
+import type { Intent, SealedTokens } from './tokens.ts';
 
 export type { AuditEntry, Receipt } from './audit.ts';
 export type { CommitResult, Fence, Standing, Taken } from './fence.ts';
-
-export type SealedTokens = TokenFacts & {
-  /** When an attempt of ours was last sent without an answer that may yet kill this pair; null where there is no such doubt. */
-  readonly doubtAt: Instant | null;
-  readonly sealed: Uint8Array;
-};
-
-/** The durable trace of a token about to be spent. */
-export type Intent = {
-  readonly authorizationId: string;
-  readonly kind: 'refresh' | 'exchange';
-  readonly attemptId: string;
-  readonly tokenVersion: number;
-  readonly startedAt: Instant;
-  /** An earlier attempt with this very token may have been lost on its way. */
-  readonly unsure: boolean;
-  /** The attempt ended without an answer and a job will try again; a crash leaves it false. */
-  readonly parked: boolean;
-  /** When this token was first refused in a way that may mean something else; a second such refusal, later, is believed. */
-  readonly unclearSince: Instant | null;
-};
+export type { Intent, SealedTokens } from './tokens.ts';
 
 export type NewAuthorization = {
   readonly authorization: Authorization;
