@@ -39,7 +39,8 @@ export function layoutsKey(intakePrefix: string): string {
   return `${intakePrefix}:layouts`;
 }
 
-/** What tells a shard from the others in a name for people, such as `2-of-4`; null for a prefix without shards. */
-export function shardLabelIn(prefix: string): string | null {
-  return /^\{.*:(\d+-of-\d+)\}$/.exec(prefix)?.[1] ?? null;
+/** A queue's name for people: with its shard, such as `purge-2-of-4`, where there are several. */
+export function queueTitleOf({ name, prefix }: { readonly name: string; readonly prefix: string }): string {
+  const label = /^\{.*:(\d+-of-\d+)\}$/.exec(prefix)?.[1];
+  return label === undefined ? name : `${name}-${label}`;
 }

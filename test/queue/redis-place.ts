@@ -50,11 +50,11 @@ async function losePending({
   readonly base: string;
   readonly id: string;
 }): Promise<void> {
-  for await (const keys of keysUnder({ redis, prefix: base })) {
-    for (const key of keys.filter((one) => one.startsWith(`${base}:repeat:${id}:`))) {
-      await redis.zrem(`${base}:delayed`, key.slice(base.length + 1));
-      await redis.del(key);
-    }
+  // On another node than the one that has them there are none.
+  const delayed = await redis.zrange(`${base}:delayed`, '0', '-1').catch(() => []);
+  for (const jobId of delayed.filter((one) => one.startsWith(`repeat:${id}:`))) {
+    await redis.zrem(`${base}:delayed`, jobId);
+    await redis.del(`${base}:${jobId}`);
   }
 }
 

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { layoutOf, queuesOf, titleOf } from '../../src/adapters/queue/layout.ts';
-import { shardLabelIn, shardPrefixOf } from '../../src/contract/queue-keys.ts';
+import { layoutOf, queuesOf } from '../../src/adapters/queue/layout.ts';
+import { queueTitleOf } from '../../src/contract/queue-keys.ts';
 import { phaseCandidates } from '../../src/core/phase.ts';
 import { shardOf } from '../../src/core/shard.ts';
 
@@ -8,7 +8,9 @@ const ids = Array.from({ length: 20_000 }, (_, index) => `authorization-${index}
 
 describe('the shard of an authorization', () => {
   test('is the same for ever, and of the range', () => {
-    expect(['a', 'b', 'patient-1', ''].map((authorizationId) => shardOf({ authorizationId, shards: 16 }))).toEqual([5, 11, 9, 4]);
+    expect(['a', 'b', 'patient-1', ''].map((authorizationId) => shardOf({ authorizationId, shards: 16 }))).toEqual([
+      5, 11, 9, 4,
+    ]);
     for (const shards of [1, 2, 7, 256])
       for (const authorizationId of ids.slice(0, 500)) {
         const shard = shardOf({ authorizationId, shards });
@@ -53,10 +55,11 @@ describe('where the queues lie', () => {
   });
 
   test('a queue is called by its name, and by its shard where there are several', () => {
-    const titles = (shards: number) => queuesOf(layoutOf({ prefix: 'p', shards, cluster: false })).map(titleOf);
+    const titles = (shards: number) =>
+      queuesOf(layoutOf({ prefix: 'p', shards, cluster: false })).map(({ name, shard: { prefix } }) =>
+        queueTitleOf({ name, prefix }),
+      );
     expect(titles(1)).toEqual(['intake', 'activate', 'refresh-and-pull', 'fetch-once', 'purge']);
     expect(titles(2).slice(0, 3)).toEqual(['intake', 'activate-0-of-2', 'refresh-and-pull-0-of-2']);
-    expect(shardLabelIn(shardPrefixOf({ prefix: 'p', index: 3, shards: 8, cluster: false }))).toBe('3-of-8');
-    expect(shardLabelIn('perennial')).toBeNull();
   });
 });

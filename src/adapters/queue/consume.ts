@@ -6,6 +6,7 @@ import type { Log, Metrics } from '../../core/ports/telemetry.ts';
 import type { AnyWorker, QueueBackend } from './bullmq-parts.ts';
 import { type QueueAt, queuesOf } from './layout.ts';
 import { createPlaces } from './places.ts';
+import { tellerOf } from './told-seldom.ts';
 import type { Payload } from './trail.ts';
 
 /** One queue's job: what to do with a payload. It answers with an outcome and does not throw for what it foresaw. */
@@ -47,13 +48,14 @@ export function consume({
 }): Consumers {
   let closing = false;
   const isClosing = () => closing;
+  const tell = tellerOf({ log, clock, event: 'worker_error' });
   const each = Math.ceil(concurrency / backend.layout.shards.length);
   const workers = queuesOf(backend.layout).flatMap((at) =>
     definitions
       .filter(({ queue }) => queue === at.name)
       .map((definition) => {
         const own = at.name === 'intake' ? concurrency : each;
-        return startWorker({ backend, at, definition, concurrency: own, clock, log, metrics, signal, isClosing });
+        return startWorker({ backend, at, definition, concurrency: own, clock, log, metrics, signal, isClosing, tell });
       }),
   );
   return {
@@ -68,10 +70,11 @@ type Starting = Omit<Parameters<typeof consume>[0], 'definitions'> & {
   readonly at: QueueAt;
   readonly definition: JobDefinition;
   readonly isClosing: () => boolean;
+  readonly tell: (queue: QueueName) => void;
 };
 
 function startWorker(starting: Starting): AnyWorker {
-  const { backend, at, concurrency, log } = starting;
+  const { backend, at, concurrency, tell } = starting;
   const onChange = (): void => {
     worker.concurrency = places.wanted();
   };
@@ -80,7 +83,7 @@ function startWorker(starting: Starting): AnyWorker {
   const worker = backend.createWorker(at, (job, token) => places.within(() => work(job, token)), {
     concurrency: places.wanted(),
   });
-  worker.on('error', () => log.warn('worker_error', { queue: at.name, code: 'queue_unreachable' }));
+  worker.on('error', () => tell(at.name));
   return worker;
 }
 

@@ -1,4 +1,4 @@
-import { intakePrefixOf, shardLabelIn, shardPrefixOf } from '../../contract/queue-keys.ts';
+import { intakePrefixOf, shardPrefixOf } from '../../contract/queue-keys.ts';
 import { type AuthorizationQueue, QUEUES, type QueueName } from '../../core/ports/queue.ts';
 import { shardOf } from '../../core/shard.ts';
 
@@ -44,10 +44,4 @@ export function queuesOf({ intake, shards }: Layout): readonly QueueAt[] {
     { name: 'intake', shard: intake },
     ...shards.flatMap((shard) => AUTHORIZATION_QUEUES.map((name) => ({ name, shard }))),
   ];
-}
-
-/** The queue's name for people, with its shard where there are several. */
-export function titleOf({ name, shard }: QueueAt): string {
-  const label = shardLabelIn(shard.prefix);
-  return label === null ? name : `${name}-${label}`;
 }

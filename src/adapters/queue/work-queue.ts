@@ -1,11 +1,12 @@
 import { PerennialError } from '../../core/errors.ts';
 import type { Clock } from '../../core/ports/clock.ts';
-import type { AuthorizationQueue, Repeating, WorkQueue } from '../../core/ports/queue.ts';
+import type { AuthorizationQueue, QueueName, Repeating, WorkQueue } from '../../core/ports/queue.ts';
 import type { Log } from '../../core/ports/telemetry.ts';
 import { type Slot, slotOf } from '../../core/slot.ts';
 import type { AnyQueue, QueueBackend } from './bullmq-parts.ts';
 import { coalesced } from './coalesce.ts';
-import { type QueueAt, queuesOf, titleOf } from './layout.ts';
+import { type QueueAt, queuesOf } from './layout.ts';
+import { tellerOf } from './told-seldom.ts';
 import { jobIdOf, REPEATING } from './trail.ts';
 
 /** Looks at a job that workers and other producers move at the same moment, before the queue itself is blamed. */
@@ -38,11 +39,10 @@ export function createWorkQueue({
   readonly clock: Clock;
   readonly log: Log;
 }): OpenWorkQueue {
-  const queues = queuesOf(backend.layout).map((at) => ({ ...at, queue: openQueue({ backend, at, log }) }));
+  const tell = tellerOf({ log, clock, event: 'queue_error' });
+  const queues = queuesOf(backend.layout).map((at) => ({ ...at, queue: openQueue({ backend, at, tell }) }));
   const queueOf = finderOf({ backend, queues });
-  // ioredis would have a call to a Cluster wait that is away, and send it long after its caller was told that it failed.
-  const usable = <T>(call: () => Promise<T>): Promise<T> =>
-    backend.isUsable() ? translated(call) : Promise.reject(new PerennialError('queue_unreachable'));
+  const usable = usableOn(backend);
   const sweep = coalesced({ pass: backend.trail.sweep, idsMax: SWEPT_TOGETHER_MAX });
   const traces = coalesced({ pass: backend.trail.traces, idsMax: SWEPT_TOGETHER_MAX });
   const slotNow = ({ authorizationId: id, periodMs, phase }: Repeating): Slot =>
@@ -83,11 +83,7 @@ export function createWorkQueue({
       }),
     sweep: (authorizationId) => usable(() => sweep(authorizationId, { jobs: 0, events: 0 })),
     traces: (authorizationId) => usable(() => traces(authorizationId, 0)),
-    ping: () =>
-      usable(async () => {
-        const repeating = queues.filter(({ name }) => name === REPEATING);
-        await Promise.all(repeating.map(({ queue }) => queue.getJobCounts('active')));
-      }),
+    ping: () => usable(() => pingEach(queues)),
     close: async () => {
       await Promise.all(queues.map(({ queue }) => queue.close()));
     },
@@ -97,14 +93,14 @@ export function createWorkQueue({
 function openQueue({
   backend,
   at,
-  log,
+  tell,
 }: {
   readonly backend: QueueBackend;
   readonly at: QueueAt;
-  readonly log: Log;
+  readonly tell: (queue: QueueName) => void;
 }): AnyQueue {
   const queue = backend.createQueue(at);
-  queue.on('error', () => log.warn('queue_error', { queue: titleOf(at), code: 'queue_unreachable' }));
+  queue.on('error', () => tell(at.name));
   return queue;
 }
 
@@ -182,6 +178,17 @@ async function tryToAdd({ queue, authorizationId, delayWallMs, reason }: NewJob)
     { authorizationId, reason },
     { jobId, ...(delayWallMs > 0 ? { delay: delayWallMs } : {}) },
   );
+}
+
+/** Each shard is asked, since each may lie on a server of its own. */
+async function pingEach(queues: readonly OpenQueue[]): Promise<void> {
+  const repeating = queues.filter(({ name }) => name === REPEATING);
+  await Promise.all(repeating.map(({ queue }) => queue.getJobCounts('active')));
+}
+
+/** ioredis would have a call to a Cluster wait that is away, and send it long after its caller was told that it failed. */
+function usableOn(backend: QueueBackend): <T>(call: () => Promise<T>) => Promise<T> {
+  return (call) => (backend.isUsable() ? translated(call) : Promise.reject(new PerennialError('queue_unreachable')));
 }
 
 async function translated<T>(call: () => Promise<T>): Promise<T> {

@@ -4,7 +4,7 @@ import type { HTTPStatus } from '@bull-board/api/typings/app';
 import { FastifyAdapter } from '@bull-board/fastify';
 import { Queue } from 'bullmq';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import { shardLabelIn } from '../../contract/queue-keys.ts';
+import { queueTitleOf } from '../../contract/queue-keys.ts';
 import type { Service } from '../../contract/service.ts';
 import { PerennialError } from '../../core/errors.ts';
 import type { QueueName } from '../../core/ports/queue.ts';
@@ -87,10 +87,8 @@ function asQueue(queue: { readonly name: string }): Queue {
   throw new PerennialError('config_invalid', { field: 'dashboard.queues' });
 }
 
-/** The queue's name, with its shard where there are several. */
 function titleOf({ name, opts: { prefix = '' } }: Queue): string {
-  const label = shardLabelIn(prefix);
-  return label === null ? name : `${name}-${label}`;
+  return queueTitleOf({ name, prefix });
 }
 
 function makeBoard({
