@@ -2,12 +2,20 @@ import type { Authorization } from './authorization.ts';
 import type { Cadence } from './cadence.ts';
 import type { Instant } from './clock.ts';
 import { FRESHNESS_LIMITS } from './freshness-limits.ts';
+import { LIMITS } from './limits.ts';
 import { leastLateBy } from './next-run.ts';
 
 export type PullDecision =
   | {
       readonly kind: 'pull';
-      readonly reason: 'first' | 'due' | 'last_not_complete' | 'asked_for' | 'told' | 'expected_change';
+      readonly reason:
+        | 'first'
+        | 'due'
+        | 'last_not_complete'
+        | 'last_in_future'
+        | 'asked_for'
+        | 'told'
+        | 'expected_change';
     }
   | { readonly kind: 'skip'; readonly reason: 'not_due' | 'not_active' | 'already_fetched' | 'past_purge_deadline' };
 
@@ -44,6 +52,8 @@ export function decidePull({
   if (lastPull === null) return { kind: 'pull', reason: 'first' };
   if (askedFor) return { kind: 'pull', reason: 'asked_for' };
   if (lastPull.result !== 'complete') return { kind: 'pull', reason: 'last_not_complete' };
+  // It was dated by a clock ahead of ours, and would keep the records waiting for as long as that is ahead.
+  if (lastPull.at > now + LIMITS.clockSkewMaxMs) return { kind: 'pull', reason: 'last_in_future' };
   if (isNews({ toldAt, pulledAt: lastPull.at })) return { kind: 'pull', reason: 'told' };
   if (adaptive !== null) {
     const due = now >= pullFrom({ adaptive, cadence, pulledAt: lastPull.at });

@@ -54,6 +54,7 @@ export type PlanReason =
   | 'asked_for'
   | 'reconciliation'
   | 'last_not_complete'
+  | 'last_in_future'
   | 'suspects'
   | 'not_searchable'
   | 'changes_only';
@@ -122,6 +123,8 @@ function needsFull({
   if (wantsFull) return 'asked_for';
   if (known.suspects !== null) return 'suspects';
   if (known.result !== 'complete') return 'last_not_complete';
+  // A clock ahead of ours dated it: what has changed since is not after that instant.
+  if (known.knownUntil > now + LIMITS.clockSkewMaxMs) return 'last_in_future';
   if (!searchable.has(type)) return 'not_searchable';
   return now - known.fullAt >= reconcileEveryMs ? 'reconciliation' : null;
 }

@@ -47,6 +47,18 @@ describe('every branch', () => {
     ['somebody asks for it', { askedFor: true }, 'pull', 'asked_for'],
     ['the last pull was partial', { authorization: { lastPull: pulled(1, 'partial') } }, 'pull', 'last_not_complete'],
     ['the last pull failed', { authorization: { lastPull: pulled(1, 'failed') } }, 'pull', 'last_not_complete'],
+    [
+      'the last pull was dated by a clock hours ahead',
+      { authorization: { lastPull: pulled(-3) } },
+      'pull',
+      'last_in_future',
+    ],
+    [
+      'the last pull was dated by a clock minutes ahead',
+      { authorization: { lastPull: pulled(-0.05) } },
+      'skip',
+      'not_due',
+    ],
     ['its source has told of news since', { toldAt: NOW - 1 }, 'pull', 'told'],
     ['its source told of news before', { toldAt: NOW - HOUR_MS - 1 }, 'skip', 'not_due'],
     ['an adaptive plan lies ahead, whatever the next run', { adaptive: plan(1), nextRunAt: null }, 'skip', 'not_due'],

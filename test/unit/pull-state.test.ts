@@ -55,6 +55,7 @@ describe('what a pull by search asks for', () => {
     ['was refused', { result: 'refused' }, 'last_not_complete'],
     ['was never whole', { fullAt: null }, 'first'],
     ['has no watermark', { knownUntil: null }, 'first'],
+    ['has a watermark of a clock hours ahead', { knownUntil: NOW + UNITS.HOUR_MS }, 'last_in_future'],
     ['has suspects', { suspects: { ids: ['a'], since: YESTERDAY } }, 'suspects'],
     ['was last read whole a week ago', { fullAt: NOW - WEEK_MS }, 'reconciliation'],
   ])('is everything of a type that %s, and changes of the others', (_what, difference, reason) => {
