@@ -90,14 +90,8 @@ async function open({
   const store = await openStore({ environment, dataDir, now: clock.now, notary });
   onClose(store.close);
   await proveTogether({ environment, store, vault, installation });
-  const backend = await openQueueBackend({
-    place: placeOf({ environment, dataDir }),
-    prefix: environment.QUEUE_PREFIX,
-  });
-  onClose(backend.close);
-  const queue = createWorkQueue({ backend, clock, log });
-  onClose(queue.close);
-  await queue.ready();
+  const queues = await openQueues({ environment, dataDir, clock, log, onClose });
+  const { backend, queue } = queues;
   const sources = createSources({ config: sourcesConfig, clock });
   onClose(sources.close);
   const gates = openGates({ environment, sourcesConfig, redis: backend.redis, clock, entropy, log });
@@ -125,18 +119,28 @@ async function open({
     stopping: stopping.signal,
   };
   telemetry.setGauges(gaugesOf({ context, queue }));
-  const census = createCensus({ backend, queue, clock });
-  return {
-    context,
-    backend,
-    queue,
-    census,
-    shards: createShardKeeper({ backend, queue, clock }),
-    telemetry,
-    stopping,
-    intake,
-    signingPublicJwk: notary.publicJwk,
-  };
+  return { context, ...queues, telemetry, stopping, intake, signingPublicJwk: notary.publicJwk };
+}
+
+async function openQueues({
+  environment,
+  dataDir,
+  clock,
+  log,
+  onClose,
+}: Pick<Context, 'clock' | 'log'> & {
+  readonly environment: Environment;
+  readonly dataDir: string;
+  readonly onClose: (closer: () => Promise<void>) => void;
+}): Promise<Pick<Composition, 'backend' | 'queue' | 'census' | 'shards'>> {
+  const place = placeOf({ environment, dataDir });
+  const backend = await openQueueBackend({ place, prefix: environment.QUEUE_PREFIX });
+  onClose(backend.close);
+  const queue = createWorkQueue({ backend, clock, log });
+  onClose(queue.close);
+  await queue.ready();
+  const parts = { backend, queue, clock };
+  return { backend, queue, census: createCensus(parts), shards: createShardKeeper(parts) };
 }
 
 function openGates({
