@@ -166,20 +166,6 @@ export const LIMITS = {
   runEarlyMaxMs: MINUTE_MS,
   /** How long before its records would be late an authorization runs at the latest, where its slots do not come in time. */
   pullLeadMs: HOUR_MS,
-  /** A preview of the load looks so far ahead: two runs of every network, so that the transition is in it. */
-  planAheadMs: 2 * DAY_MS,
-  /** Endpoints that a preview counts one by one; each takes 23 kB meanwhile. */
-  planEndpointsMax: 2_000,
-  /** Endpoints that a preview tells of, the largest ones. */
-  planEndpointsShown: 100,
-  /** Rows of a page of the fleet that a preview reads. */
-  planBatch: 5_000,
-  /** Authorizations of which a changed cadence table moves those that need it before the duty is kept anew. */
-  applyCadenceBatch: 500,
-  /** A page of moves takes a second or two; a slow store some more. */
-  applyCadenceLeaseMs: MINUTE_MS,
-  /** Pages of a walk over the fleet: ten million authorizations by the smallest of them. */
-  planPagesMax: 20_000,
   /** A period is a whole number of these. */
   periodGrainMs: MINUTE_MS,
   /** Taken off the lead, so that `expires_in: 86399.4` after 86400 does not re-phase a scheduler. */

@@ -3,11 +3,12 @@ import { type CadenceTable, cadenceOf, nextSlot, phaseOf } from './cadence.ts';
 import type { Instant } from './clock.ts';
 import { decidePeriod, type Standing } from './decide-period.ts';
 import type { TokenFacts } from './decide-refresh.ts';
-import { LIMITS, UNITS } from './limits.ts';
+import { UNITS } from './limits.ts';
 import type { NetworkName } from './networks.ts';
+import { PLAN_LIMITS } from './plan-limits.ts';
 
 const { MINUTE_MS, DAY_MS } = UNITS;
-const MINUTES = LIMITS.planAheadMs / MINUTE_MS;
+const MINUTES = PLAN_LIMITS.aheadMs / MINUTE_MS;
 const QUARTER_MINUTES = 15;
 
 /** A standing authorization as a preview needs it. */
@@ -59,7 +60,7 @@ type Tally = {
   readonly runs: { readonly before: Uint32Array; readonly after: Uint32Array };
 };
 
-/** A preview of the change from one table to another as of `now`, over {@link LIMITS.planAheadMs}. */
+/** A preview of the change from one table to another as of `now`, over {@link PLAN_LIMITS.aheadMs}. */
 export function createLoadCounter({
   before,
   after,
@@ -75,7 +76,7 @@ export function createLoadCounter({
     const change = changeOf({ row, before, after, now });
     const key = JSON.stringify([row.network, row.endpoint.id]);
     const mine = [tallyAt(networks, row.network, row.network, null)];
-    const isCounted = endpoints.has(key) || endpoints.size < LIMITS.planEndpointsMax;
+    const isCounted = endpoints.has(key) || endpoints.size < PLAN_LIMITS.endpointsMax;
     if (isCounted) mine.push(tallyAt(endpoints, key, row.network, row.endpoint.id));
     for (const tally of mine) note(tally, change, now);
   };
@@ -86,8 +87,8 @@ export function createLoadCounter({
       const all = [...networks.values()];
       return {
         networks: all.map(loadChangeOf),
-        endpoints: bySize.slice(0, LIMITS.planEndpointsShown).map(loadChangeOf),
-        moreEndpoints: Math.max(0, bySize.length - LIMITS.planEndpointsShown),
+        endpoints: bySize.slice(0, PLAN_LIMITS.endpointsShown).map(loadChangeOf),
+        moreEndpoints: Math.max(0, bySize.length - PLAN_LIMITS.endpointsShown),
         quarterHours: {
           before: quartersOf(all.map(({ runs }) => runs.before)),
           after: quartersOf(all.map(({ runs }) => runs.after)),
@@ -145,7 +146,7 @@ function countRuns(
   now: Instant,
 ): void {
   const phaseMs = phaseOf({ id, periodMs, phase });
-  for (let at = first; at < now + LIMITS.planAheadMs; at = nextSlot({ now: at, periodMs, phaseMs })) {
+  for (let at = first; at < now + PLAN_LIMITS.aheadMs; at = nextSlot({ now: at, periodMs, phaseMs })) {
     const minute = Math.floor((at - now) / MINUTE_MS);
     runs[minute] = (runs[minute] ?? 0) + 1;
   }

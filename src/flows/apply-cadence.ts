@@ -2,6 +2,7 @@ import { cadenceOf } from '../core/cadence.ts';
 import { decidePeriod } from '../core/decide-period.ts';
 import { codeOf } from '../core/errors.ts';
 import { LIMITS } from '../core/limits.ts';
+import { PLAN_LIMITS } from '../core/plan-limits.ts';
 import type { PlannedRow } from '../core/plan-load.ts';
 import type { Duty } from '../core/ports/fleet.ts';
 import { type Context, WORKER_ACTOR } from './context.ts';
@@ -22,11 +23,11 @@ export async function applyCadence({ context, signal }: Applying): Promise<numbe
   try {
     if (!(await keepDuty(context))) return 0;
     let after: string | null = null;
-    for (let page = 0; page < LIMITS.planPagesMax && !signal.aborted; page += 1) {
-      const rows = await store.standing({ after, limit: LIMITS.applyCadenceBatch });
+    for (let page = 0; page < PLAN_LIMITS.pagesMax && !signal.aborted; page += 1) {
+      const rows = await store.standing({ after, limit: PLAN_LIMITS.applyBatch });
       moved += await movePage({ context, signal, rows });
       after = rows.at(-1)?.id ?? null;
-      if (rows.length < LIMITS.applyCadenceBatch || !(await keepDuty(context))) break;
+      if (rows.length < PLAN_LIMITS.applyBatch || !(await keepDuty(context))) break;
     }
     await store.releaseDuty({ name: NAME, owner });
   } catch (error) {
@@ -37,7 +38,7 @@ export async function applyCadence({ context, signal }: Applying): Promise<numbe
 }
 
 function keepDuty({ store, owner }: Context): Promise<boolean> {
-  return store.takeDuty({ name: NAME, owner, leaseMs: LIMITS.applyCadenceLeaseMs });
+  return store.takeDuty({ name: NAME, owner, leaseMs: PLAN_LIMITS.applyLeaseMs });
 }
 
 async function movePage({

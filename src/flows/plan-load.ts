@@ -1,6 +1,7 @@
 import type { PlannedLoadView } from '../contract/plan-load.ts';
 import type { CadenceTable } from '../core/cadence.ts';
-import { LIMITS, UNITS } from '../core/limits.ts';
+import { UNITS } from '../core/limits.ts';
+import { PLAN_LIMITS } from '../core/plan-limits.ts';
 import { createLoadCounter, type LoadChange } from '../core/plan-load.ts';
 import type { Context } from './context.ts';
 
@@ -15,16 +16,16 @@ export async function planLoad({
   const now = clock.now();
   const counter = createLoadCounter({ before, after, now });
   let last: string | null = null;
-  for (let page = 0; page < LIMITS.planPagesMax; page += 1) {
-    const rows = await store.standing({ after: last, limit: LIMITS.planBatch });
+  for (let page = 0; page < PLAN_LIMITS.pagesMax; page += 1) {
+    const rows = await store.standing({ after: last, limit: PLAN_LIMITS.previewBatch });
     for (const row of rows) counter.add(row);
     last = rows.at(-1)?.id ?? null;
-    if (last === null || rows.length < LIMITS.planBatch) break;
+    if (last === null || rows.length < PLAN_LIMITS.previewBatch) break;
   }
   const { networks, endpoints, moreEndpoints, quarterHours } = counter.result();
   return {
     at: new Date(now).toISOString(),
-    hours: LIMITS.planAheadMs / UNITS.HOUR_MS,
+    hours: PLAN_LIMITS.aheadMs / UNITS.HOUR_MS,
     networks: networks.map(viewOf),
     endpoints: endpoints.map(viewOf),
     moreEndpoints,

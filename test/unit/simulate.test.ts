@@ -142,7 +142,7 @@ describe('perennial simulate', () => {
 
   test('finds an adaptive cadence at least 30 % fresher than a fixed one with as many pulls', async () => {
     const { code, out } = await run(
-      `--authorizations ${SOAK ? 20_000 : 2_000} --days ${SOAK ? 60 : 30} --endpoints 30 --networks TEFCA_IAS=1 --faults none --threads 1 --compare adaptive --json`,
+      `--authorizations ${SOAK ? 20_000 : 1_000} --days ${SOAK ? 60 : 24} --endpoints 30 --networks TEFCA_IAS=1 --faults none --threads 1 --compare adaptive --json`,
     );
     const { fixed, adaptive }: Readonly<Record<'fixed' | 'adaptive', Awaited<ReturnType<typeof play>>>> =
       JSON.parse(out);

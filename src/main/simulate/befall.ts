@@ -6,10 +6,10 @@ import { LIMITS, UNITS } from '../../core/limits.ts';
 import { decideRepairs, wantedOf } from '../../core/reconcile.ts';
 import { slotOf as slotOfJob } from '../../core/slot.ts';
 import type { FaultPlan } from './faults.ts';
-import { type Group, STANDING } from './group.ts';
 import { settleLearned } from './learning.ts';
 import { PURPOSES } from './random.ts';
 import { START } from './settings.ts';
+import { type Group, STANDING } from './state.ts';
 import { memberAt } from './timeline.ts';
 import { draw, FOUND_OVERDUE_MS, slotOf } from './turn.ts';
 

@@ -6,11 +6,11 @@ import {
   type GateRules,
   type GateState,
   gateRulesOf,
-  leaveGate,
+  type Holder,
 } from '../../core/gate.ts';
 import { LIMITS, UNITS } from '../../core/limits.ts';
-import { DELAYS } from './group.ts';
 import { PURPOSES } from './random.ts';
+import { DELAYS, type Places } from './state.ts';
 import { draw, type Turn } from './turn.ts';
 
 /** The limits that hold where an operator says nothing, on a clock that runs as it should. */
@@ -26,68 +26,82 @@ export type Entered =
   | { readonly kind: 'open'; readonly tokensAway: Away | null }
   | { readonly kind: 'closed'; readonly retryAfterMs: number };
 
-/** One run at a gate that nobody is at: it holds the place until then, and becomes part of the gate's state when another one comes meanwhile. */
-export type Lone = { holder: number; since: number; until: number };
+/** A gate at which nothing has happened, that knows how long a run takes. */
+export const GATE_AT_START: GateState = { ...FRESH_GATE, serviceMs: RUN_MIN_MS + RUN_SPREAD_MS / 2 };
+
+/** All places free. */
+export function createPlaces(): Places {
+  const size = GATE_RULES.concurrency;
+  return { holder: new Int32Array(size), since: new Float64Array(size), until: new Float64Array(size) };
+}
 
 /** Asks the endpoint's gate for a place. */
 export function enter({ group, member, endpoint, now }: Pick<Turn, 'group' | 'member' | 'endpoint' | 'now'>): Entered {
-  const { lone } = endpoint;
+  const { gate, places } = endpoint;
+  const free = freeOf(places, now);
   const takesMs = RUN_MIN_MS + draw({ group, member, purpose: PURPOSES.runTakes }) * RUN_SPREAD_MS;
-  const { gate } = endpoint;
-  // The gate decides the same for all who come to it alone, and nearly all do: asking it once is enough.
-  if (isWell(gate.tokens, now) && isWell(gate.pages, now) && lone.until <= now && endpoint.busyUntil <= now) {
-    lone.holder = member;
-    lone.since = now;
-    lone.until = now + takesMs;
-    return ALONE;
+  // A gate that is well decides the same for all who find a free place, and nearly all do: asking it once is enough.
+  if (free !== NONE && isWell(gate.tokens, now) && isWell(gate.pages, now)) {
+    take({ places, place: free, member, now, takesMs });
+    return AT_WELL_GATE;
   }
-  const holder = String(member);
-  const entrant = { holder, needs: 'pages', isFirst: false, mayProbe: true, rateWaitMs: 0 } as const;
-  const entered = enterGate({ state: withLone(gate, lone, now), rules: GATE_RULES, now, entrant });
-  if (entered.decision.kind === 'closed') {
-    endpoint.gate = entered.state;
-    // A full endpoint is no fault of the source.
-    const delay = entered.decision.reason === 'concurrency' ? DELAYS.inLine : DELAYS.upstream;
-    group.members.delayed[member] = Math.max(group.members.delayed[member] ?? 0, delay);
-    return entered.decision;
+  const entrant = entrantOf(String(member));
+  const { state, decision } = enterGate({ state: withHolders(gate, places, now), rules: GATE_RULES, now, entrant });
+  endpoint.gate = { ...state, holders: {} };
+  if (decision.kind === 'open') {
+    take({ places, place: free === NONE ? 0 : free, member, now, takesMs });
+    return decision;
   }
-  endpoint.busyUntil = Math.max(endpoint.busyUntil, now + takesMs, lone.until);
-  endpoint.gate = leavingLater({ state: entered.state, holder, now, takesMs });
-  return entered.decision;
+  // A full endpoint is no fault of the source.
+  const delay = decision.reason === 'concurrency' ? DELAYS.inLine : DELAYS.upstream;
+  group.members.delayed[member] = Math.max(group.members.delayed[member] ?? 0, delay);
+  return decision;
 }
 
-const ALONE: Entered = enterGate({
+const NONE = -1;
+const AT_WELL_GATE: Entered = enterGate({
   state: FRESH_GATE,
   rules: GATE_RULES,
   now: 0,
-  entrant: { holder: '', needs: 'pages', isFirst: false, mayProbe: true, rateWaitMs: 0 },
+  entrant: entrantOf(''),
 }).decision;
+
+function entrantOf(holder: string) {
+  return { holder, needs: 'pages', isFirst: false, mayProbe: true, rateWaitMs: 0 } as const;
+}
+
+function freeOf({ until }: Places, now: number): number {
+  for (let place = 0; place < until.length; place += 1) if ((until[place] ?? 0) <= now) return place;
+  return NONE;
+}
+
+function take({
+  places,
+  place,
+  member,
+  now,
+  takesMs,
+}: {
+  readonly places: Places;
+  readonly place: number;
+  readonly member: number;
+  readonly now: number;
+  readonly takesMs: number;
+}): void {
+  places.holder[place] = member;
+  places.since[place] = now;
+  places.until[place] = now + takesMs;
+}
 
 function isWell({ throttledUntil, failures, breaker }: PartState, now: number): boolean {
   return breaker === null && failures === 0 && throttledUntil <= now;
 }
 
-function withLone(gate: GateState, { holder, since, until }: Lone, now: number): GateState {
-  return until <= now ? gate : { ...gate, holders: { ...gate.holders, [holder]: { since, until } } };
-}
-
-/**
- * The run is over in a moment, and nothing else is simulated of it: its place is let go by its end instead of by an event of its own. Its probe, if it
- * was one, answers at once.
- */
-function leavingLater({
-  state,
-  holder,
-  now,
-  takesMs,
-}: {
-  readonly state: GateState;
-  readonly holder: string;
-  readonly now: number;
-  readonly takesMs: number;
-}): GateState {
-  const until = now + takesMs;
-  const left = leaveGate({ state, now: until, holder });
-  const holders = { ...left.holders, [holder]: { since: now, until } };
-  return { ...left, tokens: state.tokens, pages: state.pages, holders };
+function withHolders(gate: GateState, { holder, since, until }: Places, now: number): GateState {
+  const holders: Record<string, Holder> = {};
+  for (let place = 0; place < until.length; place += 1) {
+    const end = until[place] ?? 0;
+    if (end > now) holders[String(holder[place])] = { since: since[place] ?? 0, until: end };
+  }
+  return { ...gate, holders };
 }

@@ -1,76 +1,17 @@
-import type { Cadence } from '../../core/cadence.ts';
-import { cadenceOf, nextSlot, periodOf, phaseOf } from '../../core/cadence.ts';
-import { FRESH_GATE, type GateState } from '../../core/gate.ts';
+import { cadenceOf, nextSlot, phaseOf } from '../../core/cadence.ts';
 import { UNITS } from '../../core/limits.ts';
-import type { Lone } from './doors.ts';
-import { type FaultPlan, type Weather, weatherOf } from './faults.ts';
+import { createPlaces, GATE_AT_START } from './doors.ts';
+import { type FaultPlan, weatherOf } from './faults.ts';
 import type { Figures } from './figures.ts';
-import type { EndpointPlan, Fleet } from './fleet.ts';
-import { type Habit, habitOf } from './habits.ts';
-import { type Learned, nothingLearned } from './learning.ts';
+import type { Fleet } from './fleet.ts';
+import { habitOf } from './habits.ts';
+import { nothingLearned } from './learning.ts';
 import { drawOf, PURPOSES } from './random.ts';
 import { type Settings, START } from './settings.ts';
-import { createTimeline, type Timeline } from './timeline.ts';
+import { type EndpointState, type Group, type Members, periodAt, STANDING } from './state.ts';
+import { createTimeline } from './timeline.ts';
 
 const { DAY_MS, MINUTE_MS } = UNITS;
-
-export const STANDING = { waiting: 0, active: 1, dead: 2 } as const;
-/** Nothing, the line at its endpoint's gate, or its source. */
-export const DELAYS = { none: 0, inLine: 1, upstream: 2 } as const;
-export const TROUBLES = ['outage', 'throttled'] as const;
-
-/** The authorizations of some endpoints, one column for each thing that is kept of them. Instants are those of the calendar; NaN is none. */
-export type Members = {
-  /** The number in the whole fleet. */
-  readonly index: Uint32Array;
-  readonly endpoint: Uint16Array;
-  readonly phase: Float64Array;
-  readonly standing: Uint8Array;
-  readonly periodMs: Float64Array;
-  readonly nextRunAt: Float64Array;
-  readonly nextPullAt: Float64Array;
-  readonly freshAsOf: Float64Array;
-  /** When that really was, whatever the worker's clock said. */
-  readonly pulledAt: Float64Array;
-  readonly lastPullAt: Float64Array;
-  readonly lastPullFailed: Uint8Array;
-  readonly accessExpiresAt: Float64Array;
-  readonly refreshExpiresAt: Float64Array;
-  readonly failedRuns: Uint8Array;
-  /** 0, or 1 and the place in {@link TROUBLES}. */
-  readonly trouble: Uint8Array;
-  readonly troubleSince: Float64Array;
-  readonly troubleUntil: Float64Array;
-  /** What has held it up since the last complete pull, one of {@link DELAYS}. */
-  readonly delayed: Uint8Array;
-  /** Wakes so far; what its draws are numbered by. */
-  readonly wakes: Uint32Array;
-  /** 1 and the place of the downtime that it has to catch up on. */
-  readonly catchingUp: Uint8Array;
-};
-
-export type EndpointState = EndpointPlan & {
-  readonly place: number;
-  readonly weather: Weather;
-  readonly habit: Habit;
-  readonly learned: Learned;
-  cadence: Cadence;
-  gate: GateState;
-  /** The latest end of those that the gate's state knows to be there. */
-  busyUntil: number;
-  readonly lone: Lone;
-};
-
-/** Some endpoints with all their authorizations: nothing in it depends on any other group. */
-export type Group = {
-  readonly settings: Settings;
-  readonly faults: FaultPlan;
-  readonly figures: Figures;
-  readonly members: Members;
-  /** By place in the fleet; only those of this group. */
-  readonly endpoints: readonly (EndpointState | undefined)[];
-  readonly timeline: Timeline;
-};
 
 /** The group of these endpoints as it stands at the start: in full swing, with new ones still to come. */
 export function createGroup({
@@ -97,9 +38,8 @@ export function createGroup({
       habit: habitOf({ seed: settings.seed, endpoint: place }),
       learned: nothingLearned(plan, { settings }),
       cadence: cadenceOf({ network: plan.network, endpoint: plan, cadence: {} }, settings.cadence),
-      gate: FRESH_GATE,
-      busyUntil: 0,
-      lone: { holder: 0, since: 0, until: 0 },
+      gate: GATE_AT_START,
+      places: createPlaces(),
     };
   }
   const members = membersOf({ fleet, wanted: new Set(mine) });
@@ -108,11 +48,6 @@ export function createGroup({
   const group = { settings, faults, figures, members, endpoints, timeline };
   for (let member = 0; member < members.index.length; member += 1) begin({ group, fleet, member });
   return group;
-}
-
-/** The period that a grant made now gives an authorization of an endpoint. */
-export function periodAt({ cadence, accessLifetimeMs, refreshLifetimeMs }: EndpointState): number {
-  return periodOf({ cadence, accessLifetimeMs, refreshLifetimeMs });
 }
 
 function membersOf({ fleet, wanted }: { readonly fleet: Fleet; readonly wanted: ReadonlySet<number> }): Members {

@@ -1,8 +1,8 @@
 import { UNITS } from '../../core/limits.ts';
 import type { Cause } from './figures.ts';
-import { DELAYS, type Group, STANDING } from './group.ts';
 import { count } from './histogram.ts';
 import { START } from './settings.ts';
+import { DELAYS, type Group, STANDING } from './state.ts';
 import type { Turn } from './turn.ts';
 
 const { SECOND_MS, MINUTE_MS, HOUR_MS } = UNITS;

@@ -1,30 +1,10 @@
-import { type AdaptiveRange, nextPullAt, worthOfPull } from '../../core/adaptive.ts';
+import { nextPullAt, worthOfPull } from '../../core/adaptive.ts';
 import { adaptiveRangeOf } from '../../core/cadence.ts';
-import {
-  type ChangeProfile,
-  type ChangeRates,
-  emptyTally,
-  flatRates,
-  isLearned,
-  meanRateOf,
-  observe,
-  ratesOf,
-  remember,
-  type Tally,
-} from '../../core/change-profile.ts';
+import { emptyTally, flatRates, isLearned, meanRateOf, observe, ratesOf, remember } from '../../core/change-profile.ts';
 import type { AdaptivePlan } from '../../core/decide-pull.ts';
 import { NETWORKS } from '../../core/networks.ts';
-import type { EndpointState, Group } from './group.ts';
+import type { EndpointState, Group, Learned } from './state.ts';
 import type { Turn } from './turn.ts';
-
-/** What has been learned of one endpoint; `range` is null where its cadence does not adapt. */
-export type Learned = {
-  range: AdaptiveRange | null;
-  tally: Tally;
-  profile: ChangeProfile | null;
-  rates: ChangeRates;
-  meanPerHour: number;
-};
 
 /** Nothing is known yet. */
 export function nothingLearned(

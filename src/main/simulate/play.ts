@@ -3,10 +3,11 @@ import { befall } from './befall.ts';
 import { type FaultPlan, isIn } from './faults.ts';
 import { createFigures, type Figures } from './figures.ts';
 import type { Fleet } from './fleet.ts';
-import { createGroup, type Group } from './group.ts';
+import { createGroup } from './group.ts';
 import { noteUnpulled } from './lateness.ts';
 import { wake } from './run.ts';
 import { type Settings, START } from './settings.ts';
+import type { Group } from './state.ts';
 import { memberAt } from './timeline.ts';
 
 const { MINUTE_MS, DAY_MS } = UNITS;

@@ -19,7 +19,6 @@ export type Fault = (typeof FAULTS)[number];
 export type Variant = {
   /** The reconciler and the sweep: nothing that the queue has lost comes back. */
   readonly repairs: boolean;
-  /** Places in the period; without, every run is at the start of its period. */
   readonly phases: boolean;
   /** The spread after downtime; without, all that is overdue runs at once. */
   readonly catchUpSpread: boolean;

@@ -1,9 +1,9 @@
 import { nextSlot, phaseOf } from '../../core/cadence.ts';
 import type { Away } from '../../core/gate.ts';
 import { LIMITS, UNITS } from '../../core/limits.ts';
-import type { EndpointState, Group } from './group.ts';
 import { drawOf, PURPOSES } from './random.ts';
 import { START } from './settings.ts';
+import type { EndpointState, Group } from './state.ts';
 
 const { MINUTE_MS } = UNITS;
 /** After the grace the next look of the sweep finds an overdue run. */

@@ -3,9 +3,9 @@ import { noteAnswer } from '../../core/gate.ts';
 import { UNITS } from '../../core/limits.ts';
 import { GATE_RULES } from './doors.ts';
 import { isIn } from './faults.ts';
-import { DELAYS } from './group.ts';
 import { PURPOSES } from './random.ts';
 import { START } from './settings.ts';
+import { DELAYS } from './state.ts';
 import { draw, type Turn } from './turn.ts';
 
 const { MINUTE_MS, DAY_MS } = UNITS;

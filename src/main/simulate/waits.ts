@@ -2,8 +2,8 @@ import { backoffMs } from '../../core/cadence.ts';
 import { ERRORS } from '../../core/errors.ts';
 import { LIMITS } from '../../core/limits.ts';
 import { TROUBLE_CODES } from '../../core/retry.ts';
-import type { TROUBLES } from './group.ts';
 import { PURPOSES } from './random.ts';
+import type { TROUBLES } from './state.ts';
 import { draw, type Turn, wakeAt } from './turn.ts';
 
 /** How long a refresh that failed keeps its authorization waiting, and why. */
