@@ -2,7 +2,7 @@ import { NETWORKS, type NetworkName } from '../../core/networks.ts';
 import { addHistogram, createHistogram, type Histogram } from './histogram.ts';
 
 /** Why records were late: their source failed, no worker was there, or no reason that counts. */
-export const CAUSES = ['upstream', 'downtime', 'unexplained'] as const;
+const CAUSES = ['upstream', 'downtime', 'unexplained'] as const;
 export type Cause = (typeof CAUSES)[number];
 
 export type NetworkFigures = {
