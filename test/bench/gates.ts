@@ -38,10 +38,7 @@ try {
   }
   for (let round = 1; round <= ROUNDS; round += 1) {
     for (const { stage, rounds } of round % 2 === 0 ? stages : [...stages].reverse()) {
-      const asking = stage.ask(WELL);
-      const seconds = await stage.sent({ endpoints: WELL, count: wanted * (round + 1), capMs: 600_000 });
-      await asking;
-      rounds.push(wanted / seconds);
+      rounds.push(wanted / (await stage.pullAll(WELL, 600_000)));
     }
   }
   for (const { name, rounds } of stages) {

@@ -85,6 +85,27 @@ describe.skipIf(missing !== '')(`gates before many endpoints ${missing}`, () => 
     expect(stage.endpoints.sent.length).toBeLessThanOrEqual(sent + 4);
   });
 
+  test.each([
+    ['while its gate says so, and not a request is made for one', true],
+    ['control: without a word of the gate, one is asked for', false],
+  ])('records are pulled with the token in hand where no new one is to be had: %s', async (_name, isAway) => {
+    const stage = await stageOf({ latencyMs: 10 });
+    const { clock, gates, store } = stage.context;
+    await stage.accept({ ending: 1 });
+    const answer = { kind: 'throttled', waitMs: 3_600_000 } as const;
+    const gate = { source: 'payers', endpointId: 'ending', part: 'tokens' } as const;
+    if (isAway) await gates.note({ ...gate, answer, sentAt: clock.wallNow() });
+    await stage.start();
+    await stage.sent({ endpoints: ['ending'], count: 1 });
+    expect(stage.endpoints.tokensAsked() > 0).toBe(!isAway);
+    const pulled = await until(
+      'the pull is written down',
+      () => store.get('ending.0'),
+      (one) => one?.lastPull?.result === 'complete',
+    );
+    expect(pulled?.trouble?.kind).toBe(isAway ? 'throttled' : 'outage');
+  });
+
   test('ten patients of a small endpoint are pulled while hundreds of a big one, who came first, still wait', async () => {
     const stage = await stageOf({ latencyMs: 400, concurrency: 16 });
     await stage.accept({ big: BIG });

@@ -8,6 +8,8 @@ export type Endpoints = {
   readonly url: string;
   /** How often each endpoint was asked for records. */
   readonly asked: ReadonlyMap<string, number>;
+  /** How many tokens were asked for; none is granted. */
+  readonly tokensAsked: () => number;
   /** The patients whose records were sent, in their order. */
   readonly sent: readonly string[];
   /** How many requests each endpoint had under way at once, at most. */
@@ -29,8 +31,13 @@ export async function startEndpoints({
   const most = new Map<string, number>();
   const now = new Map<string, number>();
   const sent: string[] = [];
+  let tokensAsked = 0;
   const server = createServer((request, response) => {
     request.resume();
+    if (request.method === 'POST') {
+      tokensAsked += 1;
+      return refuse(response, 503);
+    }
     const [, patient, endpoint] = /^\/fhir\/Patient\/(([a-z0-9-]+)\.\d+)\//.exec(request.url ?? '') ?? [];
     if (patient === undefined || endpoint === undefined) return refuse(response, 404);
     asked.set(endpoint, (asked.get(endpoint) ?? 0) + 1);
@@ -53,6 +60,7 @@ export async function startEndpoints({
   return {
     url: `http://127.0.0.1:${address.port}`,
     asked,
+    tokensAsked: () => tokensAsked,
     sent,
     most,
     close: () =>

@@ -11,6 +11,8 @@ import { until } from './system-until.ts';
 
 const SOURCE = 'payers';
 const LIFETIME_S = 86_400;
+/** Of endpoints called `ending...` the tokens were issued so long ago: they still serve, and are to be refreshed. */
+const ENDING_AGE_MS = 23.5 * 3_600_000;
 /** Authorizations handed over at once. */
 const HANDS = 8;
 
@@ -23,6 +25,8 @@ export type GateStage = {
   readonly start: () => Promise<void>;
   /** Asks for a pull of each authorization of these endpoints. */
   readonly ask: (endpoints: readonly string[]) => Promise<void>;
+  /** Has each of their authorizations pulled once more, and gives the time until the last was sent in seconds. */
+  readonly pullAll: (endpoints: readonly string[], capMs: number) => Promise<number>;
   /** Waits until these endpoints have sent so many pages since the stage began, and gives the time it took in seconds. */
   readonly sent: (value: {
     readonly endpoints: readonly string[];
@@ -64,10 +68,22 @@ export async function openGateStage({
   const acceptOne = async (patient: string): Promise<void> => {
     const [endpoint = ''] = patient.split('.');
     const tokens = { accessToken: `at.${patient}`, refreshToken: `rt.${patient}`, expiresIn: LIFETIME_S };
+    const ageMs = endpoint.startsWith('ending') ? ENDING_AGE_MS : 0;
+    const issuedAt = new Date(context.clock.now() - ageMs).toISOString();
     const what = { source: SOURCE, usage: 'MULTIPLE', network: 'TEFCA_IAS', endpoint: { id: endpoint } };
-    const request = parseAuthorizationRequest({ id: patient, patient: `Patient/${patient}`, ...what, ...tokens });
+    const request = parseAuthorizationRequest({
+      id: patient,
+      patient: `Patient/${patient}`,
+      ...what,
+      ...tokens,
+      issuedAt,
+    });
     await service.accept({ request, actor: 'test' });
   };
+  const ask = (ids: readonly string[]): Promise<void> =>
+    byHands(ids, (authorizationId) =>
+      context.queue.add({ queue: 'refresh-and-pull', authorizationId, reason: 'asked_for' }),
+    );
   return {
     endpoints,
     context,
@@ -79,16 +95,24 @@ export async function openGateStage({
     start: async () => {
       worker = await startWorker({ composition, environment });
     },
-    ask: async (names) => {
-      const wanted = accepted.filter((patient) => names.includes(patient.split('.')[0] ?? ''));
-      await byHands(wanted, (authorizationId) =>
-        context.queue.add({ queue: 'refresh-and-pull', authorizationId, reason: 'asked_for' }),
-      );
+    ask: (names) => ask(accepted.filter(isOf(names))),
+    pullAll: async (names, capMs) => {
+      const from = endpoints.sent.length;
+      const since = performance.now();
+      const wanted = accepted.filter(isOf(names));
+      const missing = async (): Promise<readonly string[]> => {
+        const sent = new Set(endpoints.sent.slice(from));
+        const left = wanted.filter((patient) => !sent.has(patient));
+        // A run that is just ending swallows the first asking.
+        await ask(left);
+        return left;
+      };
+      await until('each was pulled once more', missing, (left) => left.length === 0, { capMs, everyMs: 200 });
+      return (performance.now() - since) / 1_000;
     },
     sent: async ({ endpoints: names, count, capMs = 60_000 }) => {
       const since = performance.now();
-      const wanted = new Set(names);
-      const of = async () => endpoints.sent.filter((patient) => wanted.has(patient.split('.')[0] ?? '')).length;
+      const of = async () => endpoints.sent.filter(isOf(names)).length;
       await until(`${count} pages are sent`, of, (sent) => sent >= count, { capMs, everyMs: 20 });
       return (performance.now() - since) / 1_000;
     },
@@ -99,6 +123,10 @@ export async function openGateStage({
       await composed.close();
     },
   };
+}
+
+function isOf(names: readonly string[]): (patient: string) => boolean {
+  return (patient) => names.includes(patient.split('.')[0] ?? '');
 }
 
 /** The first of each endpoint, then the second of each, and so on. */
