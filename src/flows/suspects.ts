@@ -7,6 +7,7 @@ export type Suspects = {
   readonly enter: () => (() => void) | null;
 };
 
+/** The place of one process, free. */
 export function createSuspects(): Suspects {
   let taken = false;
   return {

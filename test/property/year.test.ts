@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import type { Store } from '../../src/core/ports/store.ts';
+import type { SealedTokens, Store } from '../../src/core/ports/store.ts';
 import type { Policy } from '../support/model/authorization-server.ts';
 import { EPOCH_MS } from '../support/model/world.ts';
 import { DAY_MS, live, type Member, type Spans, type Weather } from '../support/model/year.ts';
@@ -90,11 +90,16 @@ describe('a year of refreshes', () => {
 
 /** Hides from the decision when the refresh token was given, and when it ends. */
 function withoutAge(store: Store): Store {
+  const ageless = (row: SealedTokens | null): SealedTokens | null => {
+    return row === null ? null : { ...row, accessLifetimeMs: 0, refreshExpiresAt: null };
+  };
   return {
     ...store,
-    tokens: async (authorizationId) => {
-      const row = await store.tokens(authorizationId);
-      return row === null ? null : { ...row, accessLifetimeMs: 0, refreshExpiresAt: null };
+    tokens: async (authorizationId) => ageless(await store.tokens(authorizationId)),
+    takeLease: async (wanted) => {
+      const taken = await store.takeLease(wanted);
+      if (taken === null || taken.standing === null) return taken;
+      return { ...taken, standing: { ...taken.standing, tokens: ageless(taken.standing.tokens) } };
     },
   };
 }

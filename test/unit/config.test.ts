@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { sourcesSchema } from '../../src/adapters/upstream/source-config.ts';
 import { isLoopbackUrl } from '../../src/adapters/upstream/urls.ts';
 import { cadenceSchema, readEnvironment, readJsonSetting } from '../../src/config.ts';
+import { REDIS_URL_FORMS } from '../../src/contract/redis-address.ts';
 import { PerennialError } from '../../src/core/errors.ts';
 
 const HOUR_MS = 3_600_000;
@@ -55,8 +56,8 @@ describe('the environment', () => {
     ['DATABASE_URL', 'canary', 'DATABASE_URL must be a URL of postgres: or postgresql:'],
     ['DATABASE_URL', 'mysql://canary@host/db', 'DATABASE_URL must be a URL of postgres: or postgresql:'],
     ['KEY_DATABASE_URL', 'https://canary', 'KEY_DATABASE_URL must be a URL of postgres: or postgresql:'],
-    ['REDIS_URL', 'http://canary', 'REDIS_URL must be a URL of redis: or rediss:'],
-    ['REDIS_URL', 'canary:6379', 'REDIS_URL must be a URL of redis: or rediss:'],
+    ['REDIS_URL', 'http://canary', `REDIS_URL must be ${REDIS_URL_FORMS}`],
+    ['REDIS_URL', 'canary:6379', `REDIS_URL must be ${REDIS_URL_FORMS}`],
     ['PERENNIAL_URL', 'ftp://canary', 'PERENNIAL_URL must be a URL of http: or https:'],
     ['QUEUE_PREFIX', 'Canary:x', 'QUEUE_PREFIX must be lower-case letters, digits and dashes'],
     ['DASHBOARD_PASSWORD', 'canary', 'DASHBOARD_PASSWORD must have 12 characters at least'],
