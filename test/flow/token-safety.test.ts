@@ -306,7 +306,8 @@ async function leaveOpen(authorizationId: string): Promise<void> {
 async function waitIsOver(authorizationId: string): Promise<void> {
   await withLease({ context: quiet(), authorizationId, signal }, async ({ fence }) => {
     const trouble = (await house.context.store.get(authorizationId))?.trouble ?? null;
-    const patch = { trouble: trouble === null ? null : { ...trouble, until: trouble.since } };
+    const until = trouble?.since ?? 0;
+    const patch = { trouble: trouble === null ? null : { ...trouble, until }, nextRunAt: null };
     await house.context.store.update({ ...fence, patch, actor: 'test' });
   });
 }
