@@ -140,7 +140,10 @@ describe.runIf(here && canMakeCertificates)('a Redis behind TLS', () => {
   test('serves as a Cluster by rediss+cluster://', { timeout: 40_000 }, async () => {
     const servers = await own();
     const tls = await makeTlsFiles(servers.folder);
-    const server = await servers.start(['--cluster-enabled', 'yes', '--tls-cluster', 'yes', '--cluster-announce-ip', '127.0.0.1'], { tls });
+    const server = await servers.start(
+      ['--cluster-enabled', 'yes', '--tls-cluster', 'yes', '--cluster-announce-ip', '127.0.0.1'],
+      { tls },
+    );
     await server.redis.call('CLUSTER', 'ADDSLOTSRANGE', '0', '16383');
     await until(
       'the cluster is ok',
