@@ -111,15 +111,18 @@ function refuseEnded({ authorization, now }: { readonly authorization: Authoriza
 async function refresh({ context, authorizationId }: Looking): Promise<HandedToken | 'taken'> {
   const seen: { work: Work | null; access: AccessOutcome | null } = { work: null, access: null };
   const signal = new AbortController().signal;
-  const outcome = await takeUp({ context, authorizationId, signal, wanted: 'active', part: 'tokens_only' }, async (work) => {
-    const now = context.clock.now();
-    const toldToWait = now < (work.authorization.trouble?.until ?? 0);
-    const neededUntil = now + LIMITS.tokenMinValidityMs;
-    const access = await ensureAccessToken({ ...work, neededUntil, rejected: false });
-    Object.assign(seen, { work, access });
-    if (access.kind === 'token') return { kind: 'done', reason: 'refreshed' };
-    return toldToWait ? { kind: 'done', reason: 'told_to_wait' } : notGiven({ work, access });
-  });
+  const outcome = await takeUp(
+    { context, authorizationId, signal, wanted: 'active', part: 'tokens_only' },
+    async (work) => {
+      const now = context.clock.now();
+      const toldToWait = now < (work.authorization.trouble?.until ?? 0);
+      const neededUntil = now + LIMITS.tokenMinValidityMs;
+      const access = await ensureAccessToken({ ...work, neededUntil, rejected: false });
+      Object.assign(seen, { work, access });
+      if (access.kind === 'token') return { kind: 'done', reason: 'refreshed' };
+      return toldToWait ? { kind: 'done', reason: 'told_to_wait' } : notGiven({ work, access });
+    },
+  );
   const { work, access } = seen;
   if (work === null || access === null) return notLooked(outcome);
   const given = access.kind === 'later' ? access.meanwhile : access;

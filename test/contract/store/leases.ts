@@ -15,7 +15,9 @@ export function leasesContract(use: Use): void {
         store.takeLease({ authorizationId, owner: `owner-${index % 2}`, leaseMs: LONG_LEASE_MS }),
       );
       const fences = await Promise.all(takers);
-      expect(fences.filter((fence) => fence !== null)).toStrictEqual([{ authorizationId, fence: 1, crashes: 0, standing: null }]);
+      expect(fences.filter((fence) => fence !== null)).toStrictEqual([
+        { authorizationId, fence: 1, crashes: 0, standing: null },
+      ]);
     });
 
     test('of 50 concurrent takers of an expired lease one gets it, with a higher fence', async () => {
