@@ -5,10 +5,11 @@ import type { Instant } from '../core/clock.ts';
 import { codeOf } from '../core/errors.ts';
 import { LIMITS } from '../core/limits.ts';
 import { type AuthorizationPatch, type CommitResult, moveTo, type SealedTokens } from '../core/ports/store.ts';
-import type { TokenGrant } from '../core/token-outcome.ts';
+import { doubtAfter, type TokenGrant } from '../core/token-outcome.ts';
 import { nextWarningOf } from './calendar.ts';
 import { WORKER_ACTOR } from './context.ts';
 import { createPatience } from './patience.ts';
+import { sureNow } from './sure-now.ts';
 import { sealGrant } from './token-vault.ts';
 import type { Work } from './work.ts';
 
@@ -40,7 +41,8 @@ export async function commitGrant({
   const { context, held, key, authorization } = work;
   const grant = withAssumedEnd({ grant: told, assumedMs: work.source.assumedRefreshLifetimeMs });
   const keepRefreshToken = authorization.usage === 'MULTIPLE';
-  const next = sealGrant({ key, grant, previous: tokens, keepRefreshToken, sentAt, unsureAt });
+  const doubtAt = await doubtLeft({ context, attempts: [tokens.doubtAt, unsureAt], sentAt });
+  const next = sealGrant({ key, grant, previous: tokens, keepRefreshToken, sentAt, doubtAt });
   const patch = { ...patchOf({ work, grant, sentAt, next }), ...more };
   const value = { ...held.fence, expectedVersion: tokens.version, tokens: next, patch, actor: WORKER_ACTOR };
   const result = await insistently({ work, write: () => context.store.commitTokens(value) });
@@ -50,6 +52,24 @@ export async function commitGrant({
     context.log.warn('source_not_cleared', { source: work.source.name, code: codeOf(error) });
   });
   return { kind: 'committed', tokens: next, patch };
+}
+
+/**
+ * The doubt under which the granted pair stands. A clock that is ahead would let it fade before an attempt of the past has surely reached its server, so the store's
+ * clock is asked too where there is one; a store that does not answer leaves the doubt, and never holds up the pair.
+ */
+async function doubtLeft({
+  context,
+  attempts,
+  sentAt,
+}: {
+  readonly context: Work['context'];
+  readonly attempts: readonly (Instant | null)[];
+  readonly sentAt: Instant;
+}): Promise<Instant | null> {
+  if (attempts.every((at) => at === null)) return null;
+  const sure = await sureNow(context).catch(() => Number.NEGATIVE_INFINITY);
+  return doubtAfter({ attempts, sentAt: Math.min(sentAt, sure) });
 }
 
 /** A new refresh token of which nobody said how long it lives gets what is configured for its source. */

@@ -30,9 +30,11 @@ export async function release({
     lastError: null,
   } as const;
   const { signal } = new AbortController();
-  const outcome = await withLease({ context, authorizationId, signal }, ({ fence }) =>
-    store.update({ ...fence, patch, actor }),
-  );
+  const outcome = await withLease({ context, authorizationId, signal }, async ({ fence, survived }) => {
+    const written = await store.update({ ...fence, patch, actor });
+    if (written === 'committed') survived();
+    return written;
+  });
   if (outcome.kind === 'taken') throw new PerennialError('lease_taken');
   if (outcome.value === 'superseded') throw new PerennialError('superseded');
   const released = { ...authorization, ...patch };

@@ -3,7 +3,7 @@ import { PerennialError } from '../core/errors.ts';
 import type { SealedTokens } from '../core/ports/store.ts';
 import type { DataKey } from '../core/ports/vault.ts';
 import { Secret } from '../core/secret.ts';
-import { doubtAfter, type RefreshEnd, type TokenGrant } from '../core/token-outcome.ts';
+import type { RefreshEnd, TokenGrant } from '../core/token-outcome.ts';
 
 /** An authorization's tokens, and whose they are, in the clear for as long as one flow needs them. */
 export type OpenTokens = {
@@ -59,7 +59,7 @@ export function sealGrant({
   previous,
   keepRefreshToken,
   sentAt,
-  unsureAt,
+  doubtAt,
 }: {
   readonly key: DataKey;
   readonly grant: TokenGrant;
@@ -67,7 +67,7 @@ export function sealGrant({
   /** False for ONE_TIME: what may be used once only is not kept at all. */
   readonly keepRefreshToken: boolean;
   readonly sentAt: Instant;
-  readonly unsureAt: Instant | null;
+  readonly doubtAt: Instant | null;
 }): SealedTokens {
   const before = openTokens({ key, row: previous });
   const refreshToken = keepRefreshToken ? (grant.refreshToken ?? before.refreshToken) : null;
@@ -79,7 +79,7 @@ export function sealGrant({
     version: previous.version + 1,
     accessExpiresAt: sentAt + grant.accessLifetimeMs,
     accessLifetimeMs: grant.accessLifetimeMs,
-    doubtAt: doubtAfter({ attempts: [previous.doubtAt, unsureAt], sentAt }),
+    doubtAt,
     refreshExpiresAt: kept ? previous.refreshExpiresAt : refreshExpiry(grant.refreshEnd, sentAt),
   });
 }

@@ -3,6 +3,7 @@ import type { JobOutcome } from '../../../src/core/ports/queue.ts';
 import type { Context } from '../../../src/flows/context.ts';
 import { createTokenDesk, type TokenDesk } from '../../../src/flows/give-token.ts';
 import { refreshAndPull } from '../../../src/flows/refresh-and-pull.ts';
+import { release } from '../../../src/flows/release.ts';
 import { SWEEPS } from '../../../src/flows/sweep.ts';
 import { accept } from './accept.ts';
 import type { End, History } from './history.ts';
@@ -20,6 +21,8 @@ const QUIET_AFTER_MS = 600 * SECOND_MS;
 /** All workers take up the same authorization within this long. */
 const RUSH_MS = 400;
 const RUNS_MAX = 5;
+/** What leaves a lease that nobody gives back. A request that is cut off may be the one that gives it back. */
+const DEADLY: ReadonlySet<string> = new Set(['crash', 'freeze', 'cut', 'stop']);
 const LAST_RUNS_MAX = 8;
 
 type Worker = { readonly process: Process; readonly context: Context; readonly desk: TokenDesk; busy: number };
@@ -168,6 +171,19 @@ function isQuiet({ world, workers }: { readonly world: World; readonly workers: 
   return living.length === 0 || [...world.tables.intents.values()].every(({ parked }) => parked);
 }
 
+/** An operator lets an authorization run again that was set aside; only after three deaths it may have been. */
+async function letGo({ world, worker, id }: { readonly world: World; readonly worker: Worker; readonly id: string }) {
+  const { timeline, tables, plan } = world;
+  const authorization = tables.authorizations.get(id)?.authorization;
+  const blows = [...plan.hits, ...plan.jolts].filter(({ befall }) => DEADLY.has(befall.kind));
+  if (authorization?.state !== 'quarantined' || blows.length < LIMITS.crashesMax) return;
+  const seen = { over: false };
+  void release({ context: worker.context, authorization, actor: 'operator' }).finally(() => {
+    seen.over = true;
+  });
+  await timeline.runUntil(timeline.now() + 60 * SECOND_MS, () => seen.over);
+}
+
 /** The faults are over: a new worker runs each authorization when its token has ended, until a run needs no other. */
 async function conclude({
   world,
@@ -186,6 +202,7 @@ async function conclude({
     const before = stored.get(id)?.version ?? 0;
     await timeline.runUntil(Math.max(timeline.now(), tables.tokens.get(id)?.accessExpiresAt ?? 0) + SECOND_MS);
     for (let runs = 0; runs < LAST_RUNS_MAX; runs += 1) {
+      await letGo({ world, worker, id });
       const seen: { outcome: JobOutcome | null } = { outcome: null };
       const { signal } = new AbortController();
       void refreshAndPull({ context: worker.context, authorizationId: id, askedFor: false, signal }).then((outcome) => {
@@ -198,7 +215,8 @@ async function conclude({
       // A worker whose clock is ahead may have planned the next run further away than it is.
       const early = seen.outcome?.kind === 'done' && seen.outcome.reason === 'planned_later';
       const planned = early ? (tables.authorizations.get(id)?.authorization.nextRunAt ?? 0) : 0;
-      if (waitMs === null && !early && until < timeline.now()) break;
+      const aside = seen.outcome?.kind === 'done' && seen.outcome.reason === 'quarantined';
+      if (waitMs === null && !early && !aside && until < timeline.now()) break;
       await timeline.runUntil(Math.max(until + 1, planned + 1, timeline.now() + (waitMs ?? 0)));
     }
     const authorization = tables.authorizations.get(id)?.authorization;
