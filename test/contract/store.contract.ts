@@ -30,6 +30,8 @@ export function storeContract(name: string, open: () => Promise<OpenedStore>): v
     afterAll(async () => {
       await opened?.close();
     });
+    // Counts all that stand in a network, so it comes before those that leave some there.
+    freshnessContract(use);
     authorizationsContract(use);
     leasesContract(use);
     fleetContract(use);
@@ -41,7 +43,6 @@ export function storeContract(name: string, open: () => Promise<OpenedStore>): v
     proofsContract(use);
     sourceStatesContract(use);
     calendarContract(use);
-    freshnessContract(use);
     linksContract(use);
     oneEntryContract(use);
     operationsContract(use);

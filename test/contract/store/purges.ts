@@ -40,7 +40,13 @@ export function purgesContract(use: Use): void {
         expect(await sql(`select 1 from perennial.${table} where authorization_id = $1`, [id])).toStrictEqual([]);
       }
       const { name: _gone, ...endpoint } = authorizationOf(id).endpoint;
-      expect(await store.get(id)).toStrictEqual({ ...before, endpoint, lastError: null, trouble: null });
+      expect(await store.get(id)).toStrictEqual({
+        ...before,
+        endpoint,
+        lastError: null,
+        trouble: null,
+        upstreamRef: null,
+      });
       expect(await store.fingerprintsOf(id)).toStrictEqual({ current: null, earlier: [] });
       expect(await everythingOf(store, other)).toStrictEqual(untouched);
     });
@@ -130,13 +136,17 @@ function dueListsContract(use: Use): void {
         await inserted(store, { nextRunAt: early - 2, purgeDueAt, state: 'pending' }),
         await inserted(store, { nextRunAt: early - 3, purgeDueAt: NOW }),
       ];
-      await inserted(store, { nextRunAt: early, purgeDueAt });
-      await inserted(store, { nextRunAt: null, purgeDueAt });
-      await inserted(store, { nextRunAt: early - 4, purgeDueAt: early });
-      await inserted(store, { nextRunAt: early - 4, purgeDueAt, state: 'suspended' });
-      await inserted(store, { nextRunAt: early - 4, purgeDueAt, state: 'needs_reauthorization' });
-      await inserted(store, { nextRunAt: early - 4, purgeDueAt, state: 'purged' });
-      const found = await store.overdueRuns({ before: early, limit: 10 });
+      const others = [
+        await inserted(store, { nextRunAt: early, purgeDueAt }),
+        await inserted(store, { nextRunAt: null, purgeDueAt }),
+        await inserted(store, { nextRunAt: early - 4, purgeDueAt: early }),
+        await inserted(store, { nextRunAt: early - 4, purgeDueAt, state: 'suspended' }),
+        await inserted(store, { nextRunAt: early - 4, purgeDueAt, state: 'needs_reauthorization' }),
+        await inserted(store, { nextRunAt: early - 4, purgeDueAt, state: 'purged' }),
+      ];
+      // What other tests of this contract have left overdue stands among them.
+      const own = new Set([...overdue, ...others]);
+      const found = (await store.overdueRuns({ before: early, limit: 1_000 })).filter(({ id }) => own.has(id));
       expect(found.map(({ id }) => id)).toStrictEqual([...overdue].reverse());
       expect(found[0]).toStrictEqual(await store.get(overdue[2] ?? ''));
       expect(await store.overdueRuns({ before: early, limit: 2 })).toHaveLength(2);
