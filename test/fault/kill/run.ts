@@ -159,10 +159,13 @@ export async function refreshOnceMore({
 
 async function refreshRejected({ context, id }: { readonly context: Context; readonly id: string }): Promise<string> {
   const signal = new AbortController().signal;
-  const outcome = await takeUp({ context, authorizationId: id, signal, wanted: 'active' }, async (work) => {
-    const access = await ensureAccessToken({ ...work, neededUntil: context.clock.now(), rejected: true });
-    return access.kind === 'token' ? { kind: 'done', reason: 'refreshed' } : notGiven({ work, access });
-  });
+  const outcome = await takeUp(
+    { context, authorizationId: id, signal, wanted: 'active', part: 'tokens_only' },
+    async (work) => {
+      const access = await ensureAccessToken({ ...work, neededUntil: context.clock.now(), rejected: true });
+      return access.kind === 'token' ? { kind: 'done', reason: 'refreshed' } : notGiven({ work, access });
+    },
+  );
   return outcome.kind === 'failed' ? outcome.code : outcome.reason;
 }
 
