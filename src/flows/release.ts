@@ -38,7 +38,8 @@ export async function release({
   if (outcome.kind === 'taken') throw new PerennialError('lease_taken');
   if (outcome.value === 'superseded') throw new PerennialError('superseded');
   const released = { ...authorization, ...patch };
-  await enqueueJobs({ context, authorization: released, reason: 'repaired' });
+  // Whether it is mended is seen by a pull, due or not.
+  await enqueueJobs({ context, authorization: released, reason: 'asked_for' });
   log.info('released', { authorizationId, reason: 'released_by_operator', state: to });
   return released;
 }

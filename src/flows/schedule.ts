@@ -29,7 +29,7 @@ export async function enqueueJobs({
 }: {
   readonly context: Context;
   readonly authorization: Authorization;
-  readonly reason: 'accepted' | 'repaired';
+  readonly reason: 'accepted' | 'repaired' | 'asked_for';
 }): Promise<void> {
   const { id: authorizationId, state, usage, periodMs, phase, purgeDueAt, fetchedAt } = authorization;
   const ending = state === 'active' || state === 'pending' || state === 'needs_reauthorization';

@@ -1,10 +1,10 @@
-import { afterEach, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Store } from '../../src/core/ports/store.ts';
 import type { Context } from '../../src/flows/context.ts';
 import { refreshAndPull } from '../../src/flows/refresh-and-pull.ts';
 import { API_KEY, killLeftovers, newKey, type Served, serve, settingsOf } from '../support/processes.ts';
 import { type System, startSystem } from '../support/system.ts';
-import { bestPlace, embeddedPlace, type Place } from '../support/system-places.ts';
+import { bestPlace, type Place } from '../support/system-places.ts';
 import { until } from '../support/system-until.ts';
 import { requestOf, startWorld, type World } from '../support/world.ts';
 
@@ -18,32 +18,40 @@ const KEYS = `test:enqueue+read+pull+purge+records+token+operate=${API_KEY}`;
 
 let world: World;
 let place: Place;
-let system: System | null = null;
+let system: System;
 
-afterEach(async () => {
+beforeAll(async () => {
+  world = await startWorld();
+  place = await bestPlace();
+  system = await startSystem({ place, world });
+});
+
+afterAll(async () => {
   await killLeftovers();
-  await system?.stop();
-  system = null;
+  await system.stop();
   await world.close();
   await place.close();
 });
 
 describe('an authorization whose workers die', () => {
   test('is quarantined after three in a row, shown, released by an operator, and then pulled', async () => {
-    const { id, house } = await opened();
+    const { id, house } = await opened('poison');
     await dies({ store: house.context.store, id, times: CRASHES });
     await house.service.pullNow({ id, actor: 'test' });
     const aside = await house.reaches(id, 'quarantined', ({ state }) => state === 'quarantined');
     expect(aside).toMatchObject({ why: 'crashes_its_worker', nextRunAt: null });
     expect(await house.context.queue.isScheduled(id)).toBe(false);
-    expect(await house.service.list({ after: null, limit: 10, state: 'quarantined' })).toHaveLength(1);
+    expect((await house.service.list({ after: null, limit: 10, state: 'quarantined' })).map((one) => one.id)).toEqual([
+      id,
+    ]);
     await expect(house.service.pullNow({ id, actor: 'test' })).rejects.toMatchObject({
       code: 'authorization_not_active',
     });
 
+    const releasedAt = world.clock.now();
     const back = await house.service.release({ id, actor: 'service:operator' });
     expect(back).toMatchObject({ state: 'active', why: 'released_by_operator' });
-    await house.pulledAgain(id);
+    await house.reaches(id, 'pulled again', ({ lastPull }) => Date.parse(lastPull?.at ?? '') >= releasedAt - 1);
     expect(await house.context.queue.isScheduled(id)).toBe(true);
     await expect(house.service.release({ id, actor: 'test' })).rejects.toMatchObject({ code: 'not_quarantined' });
     const events = await house.service.events({ after: 0, limit: 100 });
@@ -59,7 +67,7 @@ describe('an authorization whose workers die', () => {
   });
 
   test('is not quarantined for two, however often: one good run ends the count', async () => {
-    const { id, house } = await opened();
+    const { id, house } = await opened('unlucky');
     for (let round = 0; round < 2; round += 1) {
       await dies({ store: house.context.store, id, times: CRASHES - 1 });
       expect((await house.pull(id)).state).toBe('active');
@@ -67,7 +75,7 @@ describe('an authorization whose workers die', () => {
   });
 
   test('is purged in time while it is quarantined', async () => {
-    const { id, house } = await opened();
+    const { id, house } = await opened('purged');
     await dies({ store: house.context.store, id, times: CRASHES });
     await house.service.pullNow({ id, actor: 'test' });
     await house.reaches(id, 'quarantined', ({ state }) => state === 'quarantined');
@@ -76,10 +84,11 @@ describe('an authorization whose workers die', () => {
   });
 
   test('is found out although what its death left is tidied meanwhile: a sweep and a token that is asked for end no count', async () => {
-    const { id, house } = await opened();
+    const { id, house } = await opened('tidied');
     for (let death = 0; death < CRASHES; death += 1) {
       await dies({ store: house.context.store, id, times: 1 });
-      const taken = await house.context.store.takeLease({ authorizationId: id, owner: 'sweep', leaseMs: 60_000 });
+      const take = () => house.context.store.takeLease({ authorizationId: id, owner: 'sweep', leaseMs: 60_000 });
+      const taken = await until('the lease', take, (held) => held !== null);
       expect(taken?.crashes).toBe(death + 1);
       if (taken !== null) await house.context.store.releaseLease({ ...taken, owner: 'sweep' });
       await house.service.token({ id, actor: 'test' });
@@ -89,7 +98,7 @@ describe('an authorization whose workers die', () => {
   });
 
   test('waits while another suspect of its process runs, and its count waits with it', async () => {
-    const { id, house } = await opened();
+    const { id, house } = await opened('waiting');
     await dies({ store: house.context.store, id, times: 1 });
     const leave = house.context.suspects.enter();
     const run = () =>
@@ -108,7 +117,7 @@ describe('an authorization whose workers die', () => {
   });
 
   test('control: where nobody counts, it takes its next worker too', async () => {
-    const { id, house } = await opened();
+    const { id, house } = await opened('forgotten');
     await dies({ store: house.context.store, id, times: 10 * CRASHES });
     const outcome = await refreshAndPull({
       context: forgetful(house.context),
@@ -123,13 +132,13 @@ describe('an authorization whose workers die', () => {
   (SOAK ? test : test.skip)(
     `kills three processes and no fourth, and takes nobody with it${SOAK ? '' : ' (PERENNIAL_SOAK=1)'}`,
     async () => {
-      world = await startWorld({ speed: GENTLE_SPEED });
-      place = await bestPlace();
-      const env = settingsOf({ place, world, encryptionKeys: newKey(), more: { API_KEYS: KEYS } });
-      const poison = await world.link({ exchanged: true, knobs: { slowFhirMs: 60_000 } });
-      const innocent = await world.link({ exchanged: true });
+      const gentle = await startWorld({ speed: GENTLE_SPEED });
+      const own = await bestPlace();
+      const env = settingsOf({ place: own, world: gentle, encryptionKeys: newKey(), more: { API_KEYS: KEYS } });
+      const poison = await gentle.link({ exchanged: true, knobs: { slowFhirMs: 60_000 } });
+      const innocent = await gentle.link({ exchanged: true });
       const pagesOfPoison = () =>
-        world.seen.filter(({ path, authorizationId }) => {
+        gentle.seen.filter(({ path, authorizationId }) => {
           return path.startsWith('/fhir') && authorizationId === poison.authorizationId;
         }).length;
       let served: Served = await serve({ command: 'start', env });
@@ -144,24 +153,23 @@ describe('an authorization whose workers die', () => {
       await served.reaches('poison', 'quarantined', ({ state }) => state === 'quarantined', RUNS_AGAIN_WITHIN_MS);
       expect(pagesOfPoison()).toBe(CRASHES);
       expect((await served.api.status('innocent')).state).toBe('active');
-      await world.turn(poison.authorizationId, { slowFhirMs: 0 });
+      await gentle.turn(poison.authorizationId, { slowFhirMs: 0 });
       expect((await served.api.release('poison')).state).toBe('active');
       await served.reaches('poison', 'pulled', ({ lastPull }) => lastPull?.result === 'complete');
+      served.signal('SIGTERM');
+      await served.exit;
+      await gentle.close();
+      await own.close();
     },
     CRASHES * RUNS_AGAIN_WITHIN_MS,
   );
 });
 
-async function opened(): Promise<{ readonly id: string; readonly house: System }> {
-  world = await startWorld();
-  place = await embeddedPlace();
-  const house = await startSystem({ place, world });
-  system = house;
+async function opened(id: string): Promise<{ readonly id: string; readonly house: System }> {
   const link = await world.link({ exchanged: true });
-  const id = 'poison';
-  await house.accept(requestOf(link, { id }));
-  await house.reaches(id, 'pulled', ({ lastPull }) => lastPull?.result === 'complete');
-  return { id, house };
+  await system.accept(requestOf(link, { id }));
+  await system.reaches(id, 'pulled', ({ lastPull }) => lastPull?.result === 'complete');
+  return { id, house: system };
 }
 
 /** What a worker leaves that died with the lease: nobody ever gives it back. */

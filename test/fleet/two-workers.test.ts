@@ -29,8 +29,7 @@ import {
 
 const SEED = 'two-workers/1';
 const SOAK = process.env['PERENNIAL_SOAK'] === '1';
-/** Always half of it: whole, it takes a slow machine three minutes. */
-const KILLS = SOAK ? 5 : 3;
+const KILLS = 5;
 /** Wall time between two blows: a job, a lease and a restart all take less, so they fall anywhere in them. */
 const BLOW_EVERY_MS = { min: 900, max: 2_600 } as const;
 /** A run that a kill cut off comes back with its next slot; one whose job was lost with it, by the sweep a minute later. */
@@ -38,9 +37,15 @@ const SETTLED_WITHIN_MS = 100_000;
 
 const KINDS = ['kept', 'kept_lost_reply', 'kept_throttled', 'once', 'fallback', 'revoked', 'ended'] as const;
 type Kind = (typeof KINDS)[number];
-const CAST: Readonly<Record<Kind, number>> = SOAK
-  ? { kept: 20, kept_lost_reply: 4, kept_throttled: 2, once: 6, fallback: 3, revoked: 3, ended: 2 }
-  : { kept: 8, kept_lost_reply: 2, kept_throttled: 1, once: 3, fallback: 2, revoked: 2, ended: 2 };
+const CAST: Readonly<Record<Kind, number>> = {
+  kept: 20,
+  kept_lost_reply: 4,
+  kept_throttled: 2,
+  once: 6,
+  fallback: 3,
+  revoked: 3,
+  ended: 2,
+};
 type Member = { readonly id: string; readonly kind: Kind; readonly link: Link; readonly request: AuthorizationRequest };
 
 const services = await findServices();
@@ -60,7 +65,12 @@ describe('two requests of one authorization at once', () => {
   });
 });
 
-if (postgres === null || redisUrl === null) {
+if (!SOAK) {
+  // The same promises are kept in test/fleet/faults.test.ts, under more faults.
+  describe.skip('two workers, killed and restarted (PERENNIAL_SOAK=1)', () => {
+    test('lose no authorization', () => undefined);
+  });
+} else if (postgres === null || redisUrl === null) {
   describe.skip(`two workers, killed and restarted ${missingOf(services)}`, () => {
     test('lose no authorization', () => undefined);
   });
@@ -148,7 +158,7 @@ async function startFleet({ world, place }: { readonly world: World; readonly pl
   };
 }
 
-/** Forty authorizations (twenty, unless it is a soak) of all kinds at endpoints of all three networks, half of them with tokens of an exchange done elsewhere. */
+/** Forty authorizations of all kinds at endpoints of all three networks, half of them with tokens of an exchange done elsewhere. */
 async function castOf(world: World): Promise<readonly Member[]> {
   const endpoints = ['commons-exchange', 'meadowlark-health-plan', 'riverbend-clinic'];
   const kinds = KINDS.flatMap((kind) => Array.from({ length: CAST[kind] }, () => kind));

@@ -29,7 +29,13 @@ export async function disturb({ world, web, members }: Stage & { readonly member
 
 /** Hands one over, again and again if need be, since the id makes it one. */
 export function handOver({ web, member }: { readonly web: Served; readonly member: Member }): Promise<void> {
-  return insist(`${member.id} is handed over`, () => web.api.enqueue(member.request));
+  return insist(`${member.id} is handed over`, () => web.api.enqueue(member.request).catch(ignorePurged));
+}
+
+/** Taken when its answer was lost, and over by the next try. */
+function ignorePurged(error: unknown): void {
+  if (error instanceof Error && Reflect.get(error, 'code') === 'authorization_purged') return;
+  throw error;
 }
 
 async function happen({ world, web, member: { id, kind, link } }: Stage & { readonly member: Member }): Promise<void> {
