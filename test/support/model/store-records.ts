@@ -74,7 +74,7 @@ function purges({ tables }: Parts): Pick<Store, 'deleteRows' | 'finishPurge'> {
         };
         for (const table of [tables.packs, tables.manifests, tables.changes, tables.journals]) table.delete(id);
         const { name: _erased, ...endpoint } = row.authorization.endpoint;
-        row.authorization = { ...row.authorization, endpoint, trouble: null, lastError: null };
+        row.authorization = { ...row.authorization, endpoint, trouble: null, lastError: null, upstreamRef: null };
         row.fingerprint = null;
         row.earlier = [];
         const { jobs, events: queueEvents } = tables.swept.get(id) ?? { jobs: 0, events: 0 };
