@@ -73,6 +73,21 @@ describe('what schedules have found', () => {
     expect(history.events.map(({ kind }) => kind)).toContain('source_outage');
   });
 
+  test('a pair in doubt is not spent by a worker whose clock is ahead: a request that is still on its way would find its token replaced twice', async () => {
+    const history = await play({
+      ...CALM,
+      seed: 1_553_639_707,
+      policy: 'new_pair',
+      workers: 5,
+      rounds: 2,
+      callers: 1,
+      hits: [{ worker: 1, place: 'takeLease', nth: 3, when: 'before', befall: { kind: 'crash' } }],
+      jolts: [{ worker: 2, atMs: 0, befall: { kind: 'clock', byMs: 3_600_000 } }],
+      posts: ['slow'],
+    });
+    expect(endOf(history).state).toBe('active');
+  });
+
   test('a token that was never put on the wire is in no doubt', async () => {
     const history = await play({ ...CALM, connectMinMs: 4_500, connectMaxMs: 6_000 });
     expect(history.posts.map(({ unsure }) => unsure)).toEqual([false]);

@@ -73,7 +73,13 @@ function isExcused({ policy }: Plan, { posts }: History, id: string): boolean {
   const token = sent.find(({ why }) => why === 'reused')?.token;
   const granted = sent.filter((post) => post.token === token && post.verdict === 'granted');
   const rotatedAt = Math.min(...granted.map(({ verdictAt }) => verdictAt));
-  const chances = granted.filter(({ verdictAt }) => verdictAt <= rotatedAt + GRACE_MS);
+  const graceEndsAt = rotatedAt + GRACE_MS;
+  // Sent within the grace, and so long on its way that it arrived after it: nobody can call it back.
+  const overtaken = sent.some(({ why, token: spent, wireAt, verdictAt }) => {
+    return why === 'reused' && spent === token && wireAt <= graceEndsAt && verdictAt > graceEndsAt;
+  });
+  if (overtaken) return true;
+  const chances = granted.filter(({ verdictAt }) => verdictAt <= graceEndsAt);
   return chances.length > 0 && chances.every(isMishap);
 }
 
