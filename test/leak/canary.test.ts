@@ -13,6 +13,7 @@ import { canStartRedis, type OwnRedis, startOwnRedis } from '../support/own-redi
 import { API_KEY, killLeftovers, newKey, type Served, serve } from '../support/processes.ts';
 import { embeddedPlace, findServices, missingOf, type Place, postgresPlace } from '../support/system-places.ts';
 import { findIn, type Trace, tracesInFolder, tracesInPostgres, tracesInRedis } from '../support/system-traces.ts';
+import { until } from '../support/system-until.ts';
 import { type Canaries, createCanaries } from './canaries.ts';
 import { DASHBOARD, type Lives, liveThrough, lookedAt } from './life.ts';
 import { type LeakyUpstream, startLeakyUpstream } from './upstream.ts';
@@ -170,6 +171,7 @@ async function openHouse(place: Place) {
     ...(await tracesInFolder(join(place.dataDir, '..'))),
     ...(await tracesInFolder(temporary)),
   ];
+  const look = (server: Served) => lookedAt({ server, ids: [house.lives.kept] });
   const house = {
     place,
     canaries,
@@ -182,7 +184,8 @@ async function openHouse(place: Place) {
     live: async () => {
       const server = await start();
       house.lives = await liveThrough({ upstream, server, place, clock });
-      const seen = await lookedAt({ server, ids: [house.lives.kept] });
+      // A run has pulled before its job is done: a crash in between leaves a job that is taken up half a minute later.
+      const seen = await until('the run of the one that stays is done', () => look(server), hasDone(house.lives.kept));
       server.signal('SIGUSR1');
       expect((await server.exit).code, 'it crashed').toBe(1);
       const redis = place.redis === null ? [] : await tracesInRedis(place.redis);
@@ -206,6 +209,9 @@ async function openHouse(place: Place) {
   };
   return house;
 }
+
+const hasDone = (id: string) => (pages: readonly Trace[]) =>
+  pages.some(({ where, text }) => where.includes('Queue=refresh-and-pull&status=completed') && text.includes(id));
 
 function settingsOf({
   place,
