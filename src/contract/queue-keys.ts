@@ -1,9 +1,17 @@
 /**
- * The Redis set that holds where the jobs of one authorization lie whose ids cannot be told from its own: what was handed in, and runs of its repeating
- * job, as `<queue>:<job id>`. Whoever adds such a job notes it there first, so that a purge finds it without a look at everybody's.
+ * The Redis set that holds where the jobs of one authorization lie whose ids cannot be told from its own, such as what was handed in, as `<queue>:<job id>`.
+ * Whoever adds such a job notes it there first, so that a purge finds it without a look at everybody's.
  */
 export function jobsOfKey({ prefix, authorizationId }: { readonly prefix: string; readonly authorizationId: string }) {
   return `${prefix}:jobs-of:${authorizationId}`;
+}
+
+/**
+ * The sorted set of the runs of one authorization's repeating job that may lie somewhere, by the milliseconds in their ids. Only short members of a sorted set lie in
+ * a listpack on every Redis from 7.0 on: as a member of {@link jobsOfKey} a run would cost 150 bytes more.
+ */
+export function runsOfKey({ prefix, authorizationId }: { readonly prefix: string; readonly authorizationId: string }) {
+  return `${prefix}:runs-of:${authorizationId}`;
 }
 
 /** Numbers the jobs that are handed in. */

@@ -88,7 +88,7 @@ if (postgres === null || missing !== '') {
       const { once, ended, kept } = house.lives;
       expect(findIn({ traces: ofRedis, values: [once, ...ended] })).toEqual([]);
       const found = findIn({ traces: ofRedis, values: [kept] }).join('\n');
-      for (const place of ['refresh-and-pull:completed', 'jobs-of', 'intake', 'dump.rdb', 'base.rdb'])
+      for (const place of ['refresh-and-pull:completed', 'runs-of', 'intake', 'dump.rdb', 'base.rdb'])
         expect(found).toContain(place);
       // An AOF is a history until it is written anew, which Redis does by itself as it grows.
       expect(findIn({ traces: history, values: ended }).join('\n')).toContain('.aof');

@@ -64,8 +64,9 @@ async function heard({
   const monitor = await client.monitor();
   const commands: string[] = [];
   monitor.on('monitor', (_time: string, [name = '', key = '']: readonly string[]) => {
-    // The note of layouts holds a handful, whoever else is there.
-    if (key.startsWith(`${prefix}:`) && key !== `${prefix}:layouts`) commands.push(name.toLowerCase());
+    // The note of layouts holds a handful, whoever else is there; the noted runs are one authorization's.
+    const isSmall = key === `${prefix}:layouts` || key.startsWith(`${prefix}:runs-of:`);
+    if (key.startsWith(`${prefix}:`) && !isSmall) commands.push(name.toLowerCase());
   });
   await act();
   await client.ping();

@@ -81,7 +81,10 @@ describe.runIf(redis.answers)('another number of shards', () => {
         expect(purge?.reason).toBe('due');
         expectNear(purge?.wakesAt ?? 0, wanted.get(id) ?? 0, 100);
       }
-      const old = from === one ? [`${prefix}:refresh`, `${prefix}:purge`, `${prefix}:jobs-of`] : [`{${prefix}:`];
+      const old =
+        from === one
+          ? [`${prefix}:refresh`, `${prefix}:purge`, `${prefix}:jobs-of`, `${prefix}:runs-of`]
+          : [`{${prefix}:`];
       for (const start of old)
         expect((await keysOf(start)).filter((key) => !key.includes(`-of-${shards}}`))).toEqual([]);
       expect(await client?.zrange(`${prefix}:layouts`, '0', '-1')).toEqual([String(shards)]);

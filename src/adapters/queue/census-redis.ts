@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { jobsOfKey } from '../../contract/queue-keys.ts';
+import { jobsOfKey, runsOfKey } from '../../contract/queue-keys.ts';
 import type { Found, FoundPage, Held, HeldJob } from '../../core/ports/census.ts';
 import type { CensusPlace } from './census-place.ts';
 import { DROP_SCRIPT, LOOK_SCRIPT } from './census-scripts.ts';
@@ -36,7 +36,10 @@ export function createRedisCensus({
   return {
     look: async (ids) => {
       const names = AUTHORIZATION_QUEUES.join(' ');
-      const args = ids.flatMap((id) => [id, jobIdOf(id), jobsOfKey({ prefix, authorizationId: id })]);
+      const args = ids.flatMap((id) => {
+        const of = { prefix, authorizationId: id };
+        return [id, jobIdOf(id), jobsOfKey(of), runsOfKey(of)];
+      });
       const reply = lookReply.parse(await redis.eval(LOOK_SCRIPT, 1, markKey, prefix, REPEATING, names, ...args));
       return new Map(ids.map((id, index) => [id, toHeld(reply[index])]));
     },

@@ -1,6 +1,6 @@
 /**
  * What is held of some authorizations, of one moment. KEYS: any key of the part. ARGV: prefix, the repeating queue, the names of all queues with blanks between,
- * then of each authorization its id, the id of its own jobs, and the key of its noted ones. Answers of each: the scheduler's next slot, period and offset, the
+ * then of each authorization its id, the id of its own jobs, and the keys of its noted ones and of its noted runs. Answers of each: the scheduler's next slot, period and offset, the
  * score of its pending job while that is delayed, whether it is there otherwise, and its other jobs as { queue, job id, score or '' }. A job that failed
  * counts as held, since somebody has to look at it and another would only fail again; one that ended well does not.
  */
@@ -20,8 +20,8 @@ local function held(queue, jobId, jobs)
 end
 
 local answer = {}
-for at = 4, #ARGV, 3 do
-  local id, own, noted = ARGV[at], ARGV[at + 1], ARGV[at + 2]
+for at = 4, #ARGV, 4 do
+  local id, own, noted, runs = ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[at + 3]
   local slot = redis.call('ZSCORE', repeating .. 'repeat', id)
   local facts = slot and redis.call('HMGET', repeating .. 'repeat:' .. id, 'every', 'offset') or {}
   local pending = slot and ('repeat:' .. id .. ':' .. slot)
@@ -37,6 +37,10 @@ for at = 4, #ARGV, 3 do
   for _, member in ipairs(redis.call('SMEMBERS', noted)) do
     local queue, jobId = string.match(member, '^([^:]+):(.+)$')
     if queue == ARGV[2] and jobId ~= own and jobId ~= pending then held(queue, jobId, jobs) end
+  end
+  for _, time in ipairs(redis.call('ZRANGE', runs, 0, -1)) do
+    local jobId = 'repeat:' .. id .. ':' .. time
+    if jobId ~= pending then held(ARGV[2], jobId, jobs) end
   end
   answer[#answer + 1] = { slot or '', facts[1] or '', facts[2] or '', score or '', here, jobs }
 end

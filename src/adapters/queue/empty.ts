@@ -149,7 +149,7 @@ function drop({
   readonly prefix: string;
   readonly shared: boolean;
 }): void {
-  const own = [...AUTHORIZATION_QUEUES.map((queue) => `${prefix}:${queue}:`), `${prefix}:mark`];
+  const own = [...AUTHORIZATION_QUEUES.map((queue) => `${prefix}:${queue}:`), `${prefix}:mark`, `${prefix}:runs-of:`];
   if (!shared || own.some((start) => key.startsWith(start))) pipeline.unlink(key);
   else if (key.startsWith(`${prefix}:jobs-of:`)) pipeline.eval(FORGET_NOTES_SCRIPT, 1, key);
 }

@@ -1,9 +1,23 @@
-/** Notes a job under its authorization and forgets the noted ones that are gone. KEYS: the set. ARGV: prefix, `<queue>:<job id>`. */
-export const NOTE_SCRIPT = `
+const FORGET_GONE_JOBS = `
 for _, member in ipairs(redis.call('SMEMBERS', KEYS[1])) do
   if redis.call('EXISTS', ARGV[1] .. ':' .. member) == 0 then redis.call('SREM', KEYS[1], member) end
 end
+`;
+
+/** Notes a job under its authorization and forgets the noted ones that are gone. KEYS: the set. ARGV: prefix, `<queue>:<job id>`. */
+export const NOTE_SCRIPT = `${FORGET_GONE_JOBS}
 redis.call('SADD', KEYS[1], ARGV[2])
+`;
+
+/**
+ * Notes a run of a repeating job, and forgets the noted jobs and runs that are gone. KEYS: the set of noted jobs, the noted runs. ARGV: prefix, what the runs' ids
+ * begin with as `<queue>:<job id>`, the milliseconds in this one's id.
+ */
+export const NOTE_RUN_SCRIPT = `${FORGET_GONE_JOBS}
+for _, at in ipairs(redis.call('ZRANGE', KEYS[2], 0, -1)) do
+  if redis.call('EXISTS', ARGV[1] .. ':' .. ARGV[2] .. at) == 0 then redis.call('ZREM', KEYS[2], at) end
+end
+redis.call('ZADD', KEYS[2], 0, ARGV[3])
 `;
 
 /**
@@ -50,12 +64,12 @@ end
 
 /**
  * The jobs of one authorization, removed (or, where ARGV[2] is not 'remove', counted): BullMQ's own removal, state by state, in one step and without the
- * event that would name them again. A locked one stays. KEYS: its set of noted jobs. ARGV: prefix, what to do, the repeating queue, the authorization's id,
+ * event that would name them again. A locked one stays. KEYS: its set of noted jobs, its noted runs. ARGV: prefix, what to do, the repeating queue, the authorization's id,
  * then jobs as '<queue>:<job id>'. Answers { jobs, locked ones }.
  */
 export const JOBS_SCRIPT = `
 local prefix, remove, repeating, id = ARGV[1] .. ':', ARGV[2] == 'remove', ARGV[1] .. ':' .. ARGV[3] .. ':', ARGV[4]
-local found, locked, seen = 0, 0, {}
+local found, locked, seen, runs = 0, 0, {}, ARGV[3] .. ':repeat:' .. id .. ':'
 
 local function unlist(base, jobId)
   for _, state in ipairs({ 'completed', 'failed', 'delayed', 'prioritized', 'waiting-children' }) do
@@ -66,6 +80,11 @@ local function unlist(base, jobId)
   end
 end
 
+local function forget(member)
+  redis.call('SREM', KEYS[1], member)
+  if string.sub(member, 1, #runs) == runs then redis.call('ZREM', KEYS[2], string.sub(member, #runs + 1)) end
+end
+
 local function drop(member)
   if seen[member] then return end
   seen[member] = true
@@ -73,7 +92,7 @@ local function drop(member)
   local base = prefix .. queue .. ':'
   local key = base .. jobId
   if redis.call('EXISTS', key) == 0 then
-    if remove then redis.call('SREM', KEYS[1], member) end
+    if remove then forget(member) end
     return
   end
   if redis.call('EXISTS', key .. ':lock') == 1 then
@@ -85,11 +104,12 @@ local function drop(member)
   unlist(base, jobId)
   redis.call('SREM', base .. 'stalled', jobId)
   redis.call('DEL', key, key .. ':logs', key .. ':dependencies', key .. ':processed', key .. ':failed', key .. ':unsuccessful')
-  redis.call('SREM', KEYS[1], member)
+  forget(member)
 end
 
 local pending = redis.call('ZSCORE', repeating .. 'repeat', id)
-if pending then drop(ARGV[3] .. ':repeat:' .. id .. ':' .. pending) end
+if pending then drop(runs .. pending) end
+for _, at in ipairs(redis.call('ZRANGE', KEYS[2], 0, -1)) do drop(runs .. at) end
 for _, member in ipairs(redis.call('SMEMBERS', KEYS[1])) do drop(member) end
 for i = 5, #ARGV do drop(ARGV[i]) end
 if pending or redis.call('EXISTS', repeating .. 'repeat:' .. id) == 1 then
@@ -99,7 +119,7 @@ if pending or redis.call('EXISTS', repeating .. 'repeat:' .. id) == 1 then
     redis.call('DEL', repeating .. 'repeat:' .. id)
   end
 end
-if not remove and redis.call('EXISTS', KEYS[1]) == 1 then found = found + 1 end
+if not remove and redis.call('EXISTS', KEYS[1], KEYS[2]) > 0 then found = found + 1 end
 return { found, locked }
 `;
 

@@ -1,8 +1,8 @@
 import { z } from 'zod';
-import { jobsOfKey } from '../../contract/queue-keys.ts';
+import { jobsOfKey, runsOfKey } from '../../contract/queue-keys.ts';
 import { AUTHORIZATION_QUEUES, type Layout, type Shard } from './layout.ts';
 import type { RedisClient } from './redis-connect.ts';
-import { EVENTS_SCRIPT, JOBS_SCRIPT, NOTE_SCRIPT } from './redis-scripts.ts';
+import { EVENTS_SCRIPT, JOBS_SCRIPT, NOTE_RUN_SCRIPT, NOTE_SCRIPT } from './redis-scripts.ts';
 import { authorizationIn, jobIdOf, REPEATING, type Trail } from './trail.ts';
 
 /** Events read at once inside Redis, which serves nobody else meanwhile. */
@@ -34,7 +34,11 @@ export function openRedisTrail({
   const look = async (act: Act, ids: readonly string[]) => lookFor({ redis, act, ids, layouts: await layouts() });
   return {
     note: async ({ queue, shard: { prefix }, jobId, authorizationId }) => {
-      await redis.eval(NOTE_SCRIPT, 1, jobsOfKey({ prefix, authorizationId }), prefix, `${queue}:${jobId}`);
+      const [jobs, runs] = keysOf({ prefix, authorizationId });
+      const run = `repeat:${authorizationId}:`;
+      if (queue !== REPEATING || !jobId.startsWith(run)) {
+        await redis.eval(NOTE_SCRIPT, 1, jobs, prefix, `${queue}:${jobId}`);
+      } else await redis.eval(NOTE_RUN_SCRIPT, 2, jobs, runs, prefix, `${queue}:${run}`, jobId.slice(run.length));
     },
     removeJobs: async (ids) => {
       const shards = shardsOf({ ids, layouts: await layouts() });
@@ -53,6 +57,11 @@ export function openRedisTrail({
     },
     close: async () => {},
   };
+}
+
+/** Where the jobs of an authorization are noted, and the runs. */
+function keysOf(of: Parameters<typeof jobsOfKey>[0]): readonly [string, string] {
+  return [jobsOfKey(of), runsOfKey(of)];
 }
 
 /** Where each of the authorizations may lie. */
@@ -152,8 +161,8 @@ async function jobsOf({
 }): Promise<{ readonly jobs: number; readonly locked: number }> {
   const own = AUTHORIZATION_QUEUES.map((queue) => `${queue}:${jobIdOf(id)}`);
   const { prefix } = shard;
-  const key = jobsOfKey({ prefix, authorizationId: id });
-  const reply = await redis.eval(JOBS_SCRIPT, 1, key, prefix, act, REPEATING, id, ...own, ...members);
+  const keys = keysOf({ prefix, authorizationId: id });
+  const reply = await redis.eval(JOBS_SCRIPT, keys.length, ...keys, prefix, act, REPEATING, id, ...own, ...members);
   const [jobs, locked] = jobsReply.parse(reply);
   return { jobs, locked };
 }
