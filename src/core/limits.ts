@@ -93,6 +93,8 @@ export const LIMITS = {
   crashesMax: 3,
   /** The holder renews this often, however long its work takes: three tries fit before the lease ends. */
   leaseRenewMs: 2 * SECOND_MS,
+  /** A plan is made anew when its own refresh or a webhook came in between: each comes once as a rule. */
+  planTriesMax: 4,
   /** Who finds the lease taken comes back after this. */
   leaseTakenRetryMs: 2 * SECOND_MS,
   /** How often each worker looks for open intents, late purges and lost jobs: a crash is repaired within 10 s (P4). */

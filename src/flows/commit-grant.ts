@@ -48,6 +48,7 @@ export async function commitGrant({
   const result = await insistently({ work, write: () => context.store.commitTokens(value) });
   if (result === 'superseded') return { kind: 'superseded' };
   // Granting is the proof that the source takes our credentials and answers. The pair is safe already: a store that fails here costs nothing.
+  if (held.standing?.sourceCondition === null) return { kind: 'committed', tokens: next, patch };
   await context.store.clearSource({ source: work.source.name, at: context.clock.now() }).catch((error: unknown) => {
     context.log.warn('source_not_cleared', { source: work.source.name, code: codeOf(error) });
   });

@@ -3,6 +3,7 @@ import { adaptiveRangeOf, cadenceOf } from '../core/cadence.ts';
 import type { Instant } from '../core/clock.ts';
 import { type AdaptivePlan, decidePull, isNews } from '../core/decide-pull.ts';
 import { decideRun } from '../core/decide-run.ts';
+import { PerennialError } from '../core/errors.ts';
 import { LIMITS } from '../core/limits.ts';
 import { nextRunOf } from '../core/next-run.ts';
 import type { JobOutcome } from '../core/ports/queue.ts';
@@ -136,13 +137,32 @@ async function nextPullOf({
   return lastPull?.result === 'complete' ? context.learner.plan({ authorization, pulledAt: freshAsOf }) : null;
 }
 
-/** Writes down the next run, and re-phases the repeating job where the refresh changed its period. */
+/** Writes down the next run: as of what was known, and where a refresh or a webhook has changed that meanwhile, as of what stands there now. */
 async function plan({ work, patch }: { readonly work: Work; readonly patch: PulledPatch }): Promise<JobOutcome> {
+  const { context, authorization } = work;
+  let standing = authorization;
+  for (let tries = 0; tries < LIMITS.planTriesMax; tries += 1) {
+    const outcome = await planAsOf({ work, patch, standing });
+    if (outcome !== 'changed') return outcome;
+    standing = (await context.store.get(authorization.id)) ?? authorization;
+  }
+  throw new PerennialError('internal', { field: 'plan' });
+}
+
+/** Writes down the next run, and re-phases the repeating job where the refresh changed its period. */
+async function planAsOf({
+  work,
+  patch,
+  standing,
+}: {
+  readonly work: Work;
+  readonly patch: PulledPatch;
+  readonly standing: Authorization;
+}): Promise<JobOutcome | 'changed'> {
   const { context, held, authorization } = work;
   const { store, queue, clock, owner } = context;
   const { id: authorizationId, phase } = authorization;
-  const standing = (await store.get(authorizationId)) ?? authorization;
-  const periodMs = standing.periodMs ?? authorization.periodMs;
+  const { periodMs } = standing;
   if (periodMs === null) return { kind: 'done', reason: 'not_repeating' };
   if (periodMs !== authorization.periodMs) await queue.schedule({ authorizationId, periodMs, phase });
   const now = clock.now();
@@ -155,7 +175,15 @@ async function plan({ work, patch }: { readonly work: Work; readonly patch: Pull
     now,
   });
   const whole = { ...patch, nextRunAt: next.at, nextPullAt };
-  const written = await store.update({ ...held.fence, patch: whole, actor: WORKER_ACTOR, release: { owner } });
+  const asOf = { periodMs, toldAt: standing.toldAt };
+  const written = await store.updateAsOf({
+    ...held.fence,
+    patch: whole,
+    actor: WORKER_ACTOR,
+    release: { owner },
+    asOf,
+  });
+  if (written === 'changed') return written;
   if (written === 'superseded') return { kind: 'done', reason: written };
   held.wasReleased();
   // This very job is the one that is needed early: it goes back, and no second one stands beside it.

@@ -143,7 +143,8 @@ async function settle({
     case 'granted': {
       const { grant, sentAt, unsureAt } = spending;
       const committed = await commitGrant({ work, grant, sentAt, unsureAt, tokens });
-      if (committed.kind === 'committed') return use({ key, tokens: committed.tokens });
+      if (committed.kind === 'committed')
+        return { kind: 'token', accessToken: grant.accessToken, tokens: committed.tokens };
       await rescueGrant({ work, grant, sentAt, tokens });
       return siblingsTokens({ work, tokens });
     }

@@ -108,7 +108,7 @@ async function prepare({
   // One run in a quarter of an hour is let through, to find out whether the credentials are mended.
   const everyMs = LIMITS.sourceProbeEveryMs;
   const mayTry = () => context.store.mayTrySource({ source: source.name, at: context.clock.now(), everyMs });
-  if (standing.sourceSuspended && !(await mayTry())) {
+  if (standing.sourceCondition === 'suspended' && !(await mayTry())) {
     await setAside({ context, held, dead: false });
     return notNow(await putBackFor({ work, trouble: 'misconfigured', hintMs: null }));
   }

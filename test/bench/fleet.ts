@@ -22,8 +22,8 @@ import { startTokenServer } from './token-server.ts';
  */
 
 const WARM_UP_ROUNDS = 1;
-/** As a worker takes by itself. */
-const CONCURRENCY = 10;
+/** Calls under way at once while authorizations are made. */
+const HANDS = 10;
 const POOL_SIZE = 10;
 const GOAL_OF_BARE = 0.5;
 /** Enough that no endpoint's gate is ever full. */
@@ -37,9 +37,12 @@ type Lanes = { readonly ours: Lane; readonly noOps: Lane; readonly bare: Lane };
 export async function benchFleet({
   rounds: wanted,
   jobs,
+  concurrency,
 }: {
   readonly rounds: number;
   readonly jobs: number;
+  /** Runs at once, in all lanes. */
+  readonly concurrency: number;
 }): Promise<{ readonly figures: readonly Figure[]; readonly cpuMsPerRun: ProcessorTime } | null> {
   const postgres = await postgresForTests();
   if (postgres === null || !canStartRedis) return null;
@@ -55,6 +58,7 @@ export async function benchFleet({
     redisUrl: redis.url,
     url: server.url,
     jobs,
+    concurrency,
     defer: (close) => open.defer(close),
   });
   const look = () => processorTime({ sql, redisSeconds: redis.cpuSeconds });
@@ -81,10 +85,18 @@ export async function benchFleet({
     postgres: perRun(({ postgres: seconds }) => seconds),
     redis: perRun(({ redis: seconds }) => seconds),
   };
-  return { figures: figuresOf({ rounds: counted, jobs }), cpuMsPerRun };
+  return { figures: figuresOf({ rounds: counted, jobs, concurrency }), cpuMsPerRun };
 }
 
-function figuresOf({ rounds, jobs }: { readonly rounds: readonly Round[]; readonly jobs: number }): readonly Figure[] {
+function figuresOf({
+  rounds,
+  jobs,
+  concurrency,
+}: {
+  readonly rounds: readonly Round[];
+  readonly jobs: number;
+  readonly concurrency: number;
+}): readonly Figure[] {
   const figure = (name: string, base: 'noOps' | 'bare', of: (spent: Spent) => number, goal: number | null): Figure => ({
     name,
     ours: jobs / median(rounds.map(({ ours }) => of(ours))),
@@ -95,7 +107,7 @@ function figuresOf({ rounds, jobs }: { readonly rounds: readonly Round[]; readon
   });
   const wall = ({ seconds }: Spent) => seconds;
   const cpu = (spent: Spent) => spent.cpu.all;
-  const name = 'refresh run with all bookkeeping';
+  const name = `refresh run with all bookkeeping, ${concurrency} at once`;
   return [
     figure(`${name} / the POST and one commit`, 'bare', wall, GOAL_OF_BARE),
     figure(`${name} / the POST and one commit, processor time of all processes`, 'bare', cpu, null),
@@ -110,12 +122,14 @@ export async function openLanes({
   redisUrl,
   url,
   jobs,
+  concurrency,
   defer,
 }: {
   readonly place: Place;
   readonly redisUrl: string;
   readonly url: string;
   readonly jobs: number;
+  readonly concurrency: number;
   readonly defer: (close: () => Promise<void>) => void;
 }): Promise<{ readonly lanes: Lanes; readonly sql: Sql; readonly context: Context }> {
   const keys = { publishableKey: 'pk_test_bench', secretKey: 'sk_test_bench' };
@@ -131,7 +145,7 @@ export async function openLanes({
   const { context, backend } = composition;
   await acceptAll({ context, jobs });
   const runs = counter();
-  const consumers = startConsumers({ context, backend, runs });
+  const consumers = startConsumers({ context, backend, runs, concurrency });
   defer(() => consumers.close({ force: false }));
   const prefix = environment.QUEUE_PREFIX;
   const queue = new Queue('refresh-and-pull', { connection: { url: redisUrl }, prefix });
@@ -144,9 +158,9 @@ export async function openLanes({
     await makeDue({ sql, now: context.clock.now() });
     return promoted({ queue, count: jobs, runs });
   };
-  const noOps = await openNoOps({ redisUrl, count: jobs, concurrency: CONCURRENCY });
+  const noOps = await openNoOps({ redisUrl, count: jobs, concurrency });
   defer(noOps.close);
-  const bare = await openBare({ databaseUrl, source, count: jobs, concurrency: CONCURRENCY, poolSize: POOL_SIZE });
+  const bare = await openBare({ databaseUrl, source, count: jobs, concurrency, poolSize: POOL_SIZE });
   defer(bare.close);
   return { lanes: { ours: { run: ours, close: async () => {} }, noOps, bare }, sql, context };
 }
@@ -180,19 +194,23 @@ async function acceptAll({ context, jobs }: { readonly context: Context; readonl
       await service.accept({ request, actor: 'bench' });
     }
   };
-  await Promise.all(Array.from({ length: CONCURRENCY }, hand));
+  await Promise.all(Array.from({ length: HANDS }, hand));
 }
 
 function startConsumers({
   context,
   backend,
   runs,
-}: Pick<Awaited<ReturnType<typeof compose>>, 'context' | 'backend'> & { readonly runs: Counter }) {
+  concurrency,
+}: Pick<Awaited<ReturnType<typeof compose>>, 'context' | 'backend'> & {
+  readonly runs: Counter;
+  readonly concurrency: number;
+}) {
   const { clock, log, metrics } = context;
   return consume({
     backend,
     definitions: [refreshAndPullJob(context)],
-    concurrency: CONCURRENCY,
+    concurrency,
     clock,
     log,
     metrics: {

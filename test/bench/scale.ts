@@ -17,6 +17,8 @@ import { startTokenServer } from './token-server.ts';
  */
 
 const ROUNDS = 3;
+/** As a worker takes by itself. */
+const CONCURRENCY = 10;
 const MB = 1e6;
 
 const { values } = parseArgs({
@@ -43,6 +45,7 @@ const { lanes, sql, context } = await openLanes({
   redisUrl: redis.url,
   url: server.url,
   jobs,
+  concurrency: CONCURRENCY,
   defer: (close) => open.defer(close),
 });
 await lanes.ours.run();

@@ -14,6 +14,7 @@ import { purgesContract } from './store/purges.ts';
 import { recordsContract } from './store/records.ts';
 import type { OpenedStore } from './store/samples.ts';
 import { sourceStatesContract } from './store/source-states.ts';
+import { togetherContract } from './store/together.ts';
 import { tokensContract } from './store/tokens.ts';
 
 /** What every implementation of the Store port promises. One store serves the whole suite; each test has ids of its own. */
@@ -38,6 +39,7 @@ export function storeContract(name: string, open: () => Promise<OpenedStore>): v
     previewsContract(use);
     fencesContract(use);
     tokensContract(use);
+    togetherContract(use);
     recordsContract(use);
     purgesContract(use);
     proofsContract(use);

@@ -6,6 +6,8 @@ import { brokenPromises } from '../support/model/judge.ts';
 import type { Plan } from '../support/model/plan.ts';
 import { calmPlans, mildPlans, wildPlans } from '../support/model/plans.ts';
 
+/** A soak draws other schedules each time; an ordinary run plays the same ones, so that what fails is what was changed. */
+const SEEDED = process.env['PERENNIAL_SOAK'] === '1' ? {} : { seed: 20_261_125 };
 /** Schedules tried in an ordinary run, and in a soak. 0 broken of N bounds the rate by 3/N at 95 %. */
 const SOAK = process.env['PERENNIAL_SOAK'] === '1';
 const RUNS = SOAK ? { calm: 20_000, mild: 20_000, wild: 200_000 } : { calm: 1_500, mild: 2_500, wild: 6_000 };
@@ -57,7 +59,7 @@ describe('refreshes that race', () => {
         fc.asyncProperty(wildPlans, async (plan) => {
           expect(await broken(plan)).toEqual([]);
         }),
-        { numRuns: RUNS.wild },
+        { numRuns: RUNS.wild, ...SEEDED },
       );
     },
   );

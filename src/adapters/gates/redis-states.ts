@@ -2,7 +2,7 @@ import type { Cluster, Redis } from 'ioredis';
 import { z } from 'zod';
 import { PerennialError } from '../../core/errors.ts';
 import { FRESH_GATE, type GateState, keepForMs } from '../../core/gate.ts';
-import { type Change, createRecent, type GateStates } from './states.ts';
+import { type Change, createRecent, type GateStates, type Recent } from './states.ts';
 
 /** A connection to one Redis, to a Sentinel's master or to a Cluster; its commands fail soon where nobody answers. */
 export type GateRedis = Pick<Redis | Cluster, 'status' | 'eval'>;
@@ -32,6 +32,9 @@ const stateSchema: z.ZodType<GateState> = z.object({
   serviceMs: z.number(),
 });
 
+/** What stood in Redis when it was last seen, and what that says. */
+type Read = { readonly text: string; readonly state: GateState };
+
 type Waiting = {
   readonly apply: (state: GateState) => GateState;
   readonly done: () => void;
@@ -52,7 +55,7 @@ export function createRedisStates({
   readonly now: () => number;
 }): GateStates {
   const lines = new Map<string, Waiting[]>();
-  const read = createRecent<string>();
+  const read = createRecent<Read>();
   const serve = async (key: string): Promise<void> => {
     for (let batch = lines.get(key)?.splice(0) ?? []; batch.length > 0; batch = lines.get(key)?.splice(0) ?? []) {
       try {
@@ -99,30 +102,29 @@ async function together({
   readonly now: () => number;
   readonly key: string;
   readonly batch: readonly Waiting[];
-  readonly read: ReturnType<typeof createRecent<string>>;
+  readonly read: Recent<Read>;
 }): Promise<void> {
   for (let tries = 0; tries < TRIES_MAX; tries += 1) {
     if (redis.status !== 'ready') break;
-    const text = read.get(key);
-    const before = text === undefined ? FRESH_GATE : stateOf(text);
+    const { text, state: before } = read.get(key) ?? { text: undefined, state: FRESH_GATE };
     const after = batch.reduce((state, { apply }) => apply(state), before);
     // An answer from a well endpoint changes nothing of what was read a moment ago.
     if (text !== undefined && after === before) return;
     const next = JSON.stringify(after);
     const keepMs = Math.ceil(keepForMs({ state: after, now: now() }));
     const newer = await redis.eval(SET_IF_SAME, 1, `${prefix}:gate:{${key}}`, text ?? '', next, keepMs);
-    read.set(key, newer === null ? next : String(newer));
+    read.set(key, newer === null ? { text: next, state: after } : readOf(String(newer)));
     if (newer === null) return;
   }
   throw new PerennialError('queue_unreachable');
 }
 
 /** A state that is not ours is none. */
-function stateOf(text: string): GateState {
-  if (text === '') return FRESH_GATE;
+function readOf(text: string): Read {
+  if (text === '') return { text, state: FRESH_GATE };
   try {
-    return stateSchema.parse(JSON.parse(text));
+    return { text, state: stateSchema.parse(JSON.parse(text)) };
   } catch {
-    return FRESH_GATE;
+    return { text, state: FRESH_GATE };
   }
 }

@@ -1,6 +1,5 @@
 import type { State } from '../../core/authorization.ts';
-import type { CommitResult, Store } from '../../core/ports/store.ts';
-import { updateAtOnce } from './at-once.ts';
+import type { AsOf, CommitResult, Store } from '../../core/ports/store.ts';
 import { toAuthorization, toRow } from './authorization-row.ts';
 import { member, STATE_SET, toNumber } from './columns.ts';
 import { applyPatch, fenced, type Parts } from './fenced.ts';
@@ -12,7 +11,7 @@ import { toTokenColumns } from './token-row.ts';
 
 type Authorizations = Pick<
   Store,
-  'insert' | 'get' | 'fingerprintsOf' | 'reauthorize' | 'list' | 'countByState' | 'update'
+  'insert' | 'get' | 'fingerprintsOf' | 'reauthorize' | 'list' | 'countByState' | 'update' | 'updateAsOf'
 >;
 
 /** The authorizations' own rows. */
@@ -39,7 +38,11 @@ export function authorizations(parts: Parts): Authorizations {
         return (await query.execute()).map(toAuthorization);
       }),
     countByState: () => countByState(session),
-    update: (value) => update({ parts, value }),
+    update: async (value) => {
+      const written = await update({ parts, value });
+      return written === 'changed' ? 'superseded' : written;
+    },
+    updateAsOf: (value) => update({ parts, value }),
   };
 }
 
@@ -48,14 +51,16 @@ async function update({
   value,
 }: {
   readonly parts: Parts;
-  readonly value: Parameters<Store['update']>[0];
-}): Promise<CommitResult> {
-  const { session } = parts;
-  if (await session.query((db) => updateAtOnce({ db, ...value }))) return 'committed';
-  const { patch, actor, release: given, authorizationId, fence: ours } = value;
+  readonly value: Parameters<Store['update']>[0] & { readonly asOf?: AsOf };
+}): Promise<CommitResult | 'changed'> {
+  const { session, atOnce } = parts;
+  if (await atOnce.update(value)) return 'committed';
+  const { patch, actor, release: given, authorizationId, fence: ours, asOf } = value;
   const fence = { authorizationId, fence: ours };
-  return fenced({ session, fence }, async (tx, standing) => {
+  return fenced<CommitResult | 'changed'>({ session, fence }, async (tx, standing) => {
     if (standing.state === 'purged' && patch.state === undefined) return 'superseded';
+    if (asOf !== undefined && (asOf.periodMs !== standing.periodMs || asOf.toldAt !== standing.toldAt))
+      return 'changed';
     if (given !== undefined) await release({ db: tx, lease: { ...fence, ...given } });
     await applyPatch({ tx, authorizationId, standing, patch, actor, parts });
     return 'committed';

@@ -4,6 +4,7 @@ import { PerennialError } from '../../core/errors.ts';
 import type { Event, EventKind } from '../../core/ports/feed.ts';
 import type { Notary } from '../../core/ports/notary.ts';
 import type { AuthorizationPatch, Fence } from '../../core/ports/store.ts';
+import type { AtOnce } from './at-once.ts';
 import { toColumns } from './authorization-row.ts';
 import { member, STATE_SET, toNumber } from './columns.ts';
 import { appendEvent } from './events.ts';
@@ -12,7 +13,12 @@ import type { Session } from './session.ts';
 import type { Db } from './tables.ts';
 
 /** What the store's parts work with. `now` is the domain's clock, for audit entries that no caller dates; the notary signs them. */
-export type Parts = { readonly session: Session; readonly now: () => Instant; readonly notary: Notary };
+export type Parts = {
+  readonly session: Session;
+  readonly atOnce: AtOnce;
+  readonly now: () => Instant;
+  readonly notary: Notary;
+};
 
 /** The authorization as it stands behind the fence: nobody else can write it until the transaction ends. */
 export type Standing = {
@@ -20,6 +26,8 @@ export type Standing = {
   readonly stateReason: string;
   readonly source: string;
   readonly trouble: string | null;
+  readonly periodMs: number | null;
+  readonly toldAt: Instant | null;
 };
 
 /**
@@ -42,12 +50,12 @@ export function fenced<T>(
     // A statement of its own: joined to the locked row it could show the state from before the wait for the lock.
     const row = await tx
       .selectFrom('authorizations')
-      .select(['state', 'state_reason', 'source', 'trouble'])
+      .select(['state', 'state_reason', 'source', 'trouble', 'period_ms', 'told_at'])
       .where('id', '=', authorizationId)
       .executeTakeFirst();
     if (row === undefined) return 'superseded';
-    const { state_reason: stateReason, source, trouble } = row;
-    return work(tx, { state: member(STATE_SET, row.state), stateReason, source, trouble });
+    const { state_reason: stateReason, source, trouble, period_ms: periodMs, told_at: toldAt } = row;
+    return work(tx, { state: member(STATE_SET, row.state), stateReason, source, trouble, periodMs, toldAt });
   });
 }
 

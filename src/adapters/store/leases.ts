@@ -1,8 +1,10 @@
-import { sql } from 'kysely';
+import { type RawBuilder, sql } from 'kysely';
 import { PerennialError } from '../../core/errors.ts';
 import type { Store, Taken } from '../../core/ports/store.ts';
 import { toNumber } from './columns.ts';
 import type { Parts } from './fenced.ts';
+import { gathered } from './gather.ts';
+import type { Session } from './session.ts';
 import { STANDING, type StandingRow, toStanding } from './standing-row.ts';
 import type { Big, Db } from './tables.ts';
 
@@ -14,7 +16,7 @@ export const RELEASED = sql`expires_at = clock_timestamp(), released = true, cra
 /** Leases, on the database's clock: the workers' own may disagree. A row, once made, stays, so that its fence only grows. */
 export function leases({ session }: Parts): Pick<Store, 'takeLease' | 'seizeLease' | 'renewLease' | 'releaseLease'> {
   return {
-    takeLease: (wanted) => session.query((db) => take({ db, wanted, fromAnybody: false })),
+    takeLease: takeTogether(session),
     seizeLease: (wanted) =>
       session.query(async (db) => {
         const fence = await take({ db, wanted, fromAnybody: true });
@@ -54,6 +56,12 @@ export async function renew({
   return result.rows.length === 1;
 }
 
+type TakenRow = StandingRow & {
+  readonly is_busy: boolean;
+  readonly taken_fence: Big | null;
+  readonly taken_crashes: number;
+};
+
 /** One statement: of any number of takers exactly one gets the row. Who it belongs to does not matter, not even to the same owner. */
 async function take({
   db,
@@ -64,15 +72,48 @@ async function take({
   readonly wanted: Wanted;
   readonly fromAnybody: boolean;
 }): Promise<Taken | null> {
-  const { rows } = await sql<StandingRow & { readonly taken_fence: Big | null; readonly taken_crashes: number }>`
-    select taken_fence, taken_crashes, ${STANDING}
-    from perennial.take_lease(${authorizationId}, ${owner}, ${leaseMs}, ${fromAnybody}) as taken`.execute(db);
-  const [row] = rows;
+  const { rows } = await sql<TakenRow>`
+    select is_busy, taken_fence, taken_crashes, ${STANDING}
+    from perennial.take_lease(${authorizationId}, ${owner}, ${leaseMs}, ${fromAnybody}, true)`.execute(db);
+  return toTaken({ authorizationId, row: rows[0] });
+}
+
+/** Those that come together take theirs in one statement, with one commit; one whose row is locked just then asks again alone, and waits. */
+function takeTogether(session: Session): (wanted: Wanted) => Promise<Taken | null> {
+  const together = gathered(async (wanted: readonly Wanted[]) => {
+    const ids = wanted.map(({ authorizationId }) => authorizationId);
+    const owners = wanted.map(({ owner }) => owner);
+    const lengths = wanted.map(({ leaseMs }) => leaseMs);
+    const rows = await session.query(
+      async (db) =>
+        (
+          await sql<TakenRow>`
+            select is_busy, taken_fence, taken_crashes, ${STANDING}
+            from unnest(${ids}::text[], ${owners}::text[], ${lengths}::double precision[]) with ordinality as one(wanted_id, wanted_owner, length_ms, place)
+              left join lateral perennial.take_lease(wanted_id, wanted_owner, length_ms, false, false) on true
+            order by place`.execute(db)
+        ).rows,
+    );
+    return rows.map((row, place) => (row.is_busy ? 'busy' : toTaken({ authorizationId: ids[place] ?? '', row })));
+  });
+  return async (wanted) => {
+    const taken = await together(wanted);
+    return taken === 'busy' ? session.query((db) => take({ db, wanted, fromAnybody: false })) : taken;
+  };
+}
+
+function toTaken({
+  authorizationId,
+  row,
+}: {
+  readonly authorizationId: string;
+  readonly row: TakenRow | undefined;
+}): Taken | null {
   if (row === undefined || row.taken_fence === null) return null;
   return { authorizationId, fence: toNumber(row.taken_fence), crashes: row.taken_crashes, standing: toStanding(row) };
 }
 
 /** When a lease of this length ends that is taken or renewed now. */
-export function endOf(leaseMs: number) {
+export function endOf(leaseMs: number | RawBuilder<unknown>) {
   return sql`clock_timestamp() + ${leaseMs}::double precision * interval '1 millisecond'`;
 }

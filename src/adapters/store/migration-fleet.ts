@@ -2,31 +2,37 @@ const ID = 'text collate "C"';
 
 /**
  * Takes a lease and reads what stands behind it, in one round trip. Each statement in it sees what was committed before it began: a joined read would see what stood
- * there before the wait for the row, and so a token that the former holder has spent meanwhile. Of any number of takers exactly one gets the row.
+ * there before the wait for the row, and so a token that the former holder has spent meanwhile. Of any number of takers exactly one gets the row. Who takes several
+ * together waits for none: a row that somebody has locked is busy, and taken again alone.
  */
 const TAKE_LEASE = `
   create function perennial.take_lease(
-    wanted_id text, wanted_owner text, lease_ms double precision, from_anybody boolean,
-    out taken_fence bigint, out taken_crashes integer,
+    wanted_id text, wanted_owner text, lease_ms double precision, from_anybody boolean, may_wait boolean,
+    out is_busy boolean, out taken_fence bigint, out taken_crashes integer,
     out authorization_row perennial.authorizations, out tokens_row perennial.tokens, out intent_row perennial.intents,
-    out source_suspended boolean
+    out source_condition text
   ) language plpgsql as $$
   begin
+    is_busy := false;
+    if not may_wait then
+      perform 1 from perennial.leases where authorization_id = wanted_id for no key update skip locked;
+      is_busy := not found and exists (select 1 from perennial.leases where authorization_id = wanted_id);
+      if is_busy then return; end if;
+    end if;
     insert into perennial.leases as held (authorization_id, owner, fence, expires_at, released)
       values (wanted_id, wanted_owner, 1, clock_timestamp() + lease_ms * interval '1 millisecond', false)
       on conflict (authorization_id) do update
         -- The end is computed again: the first one was, before a wait for the row.
         set owner = excluded.owner, fence = held.fence + 1, released = false,
           expires_at = clock_timestamp() + lease_ms * interval '1 millisecond',
-          crashes = held.crashes + case when held.released then 0 else 1 end
+          crashes = held.crashes + case when held.released or held.owner = excluded.owner then 0 else 1 end
         where from_anybody or held.expires_at <= clock_timestamp()
       returning fence, crashes into taken_fence, taken_crashes;
     if taken_fence is null then return; end if;
     select * into authorization_row from perennial.authorizations where id = wanted_id;
     select * into tokens_row from perennial.tokens where authorization_id = wanted_id;
     select * into intent_row from perennial.intents where authorization_id = wanted_id;
-    source_suspended := exists (
-      select 1 from perennial.source_states where source = authorization_row.source and condition = 'suspended');
+    select condition into source_condition from perennial.source_states where source = authorization_row.source;
   end $$`;
 
 /** What a fleet that heals itself keeps: places in the period, crashes, who has which duty. */

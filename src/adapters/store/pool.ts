@@ -47,8 +47,13 @@ export function openPool({
 function ignore(): void {}
 
 /** A connection keeps one plan for each text, and the same text has the same name wherever it is sent. */
-function nameOf(text: string): string {
-  return createHash('sha256').update(text).digest('hex').slice(0, NAME_CHARS);
+function createNames(): (text: string) => string {
+  const names = new Map<string, string>();
+  return (text) => {
+    const name = names.get(text) ?? createHash('sha256').update(text).digest('hex').slice(0, NAME_CHARS);
+    names.set(text, name);
+    return name;
+  };
 }
 
 /**
@@ -56,14 +61,15 @@ function nameOf(text: string): string {
  * later query would wait behind the lost one.
  */
 function discardingSilent(pool: Pool): PostgresPool {
+  const nameOf = createNames();
   return {
     options: pool.options,
-    connect: async () => toClient(await pool.connect()),
+    connect: async () => toClient(await pool.connect(), nameOf),
     end: () => pool.end(),
   };
 }
 
-function toClient(client: PoolClient): PostgresPoolClient {
+function toClient(client: PoolClient, nameOf: (text: string) => string): PostgresPoolClient {
   let silent = false;
   const send = async (text: string, parameters: readonly unknown[]): Promise<unknown> => {
     const values = [...parameters];

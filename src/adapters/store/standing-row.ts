@@ -1,6 +1,7 @@
 import { type Selectable, sql } from 'kysely';
 import type { Standing } from '../../core/ports/store.ts';
 import { toAuthorization } from './authorization-row.ts';
+import { member, SOURCE_CONDITION_SET } from './columns.ts';
 import type { Big, Tables } from './tables.ts';
 import { toIntent, toTokens } from './token-row.ts';
 
@@ -11,11 +12,11 @@ type Intent = Omit<Selectable<Tables['intents']>, 'authorization_id' | 'token_ve
 /** The rows behind a lease side by side; what is not there is null all over. */
 export type StandingRow = Selectable<Tables['authorizations']> &
   Nullable<Tokens> &
-  Nullable<Intent> & { readonly intent_version: Big | null; readonly source_suspended: boolean };
+  Nullable<Intent> & { readonly intent_version: Big | null; readonly source_condition: string | null };
 
 /** What is read of the rows that `perennial.take_lease` gives. */
 export const STANDING = sql`
-  (authorization_row).*, source_suspended,
+  (authorization_row).*, source_condition,
   (tokens_row).version, (tokens_row).has_refresh_token, (tokens_row).access_expires_at, (tokens_row).access_lifetime_ms,
   (tokens_row).refresh_expires_at, (tokens_row).doubt_at, (tokens_row).sealed,
   (intent_row).kind, (intent_row).attempt_id, (intent_row).token_version as intent_version, (intent_row).started_at,
@@ -29,7 +30,7 @@ export function toStanding(row: Nullable<StandingRow>): Standing | null {
     authorization: toAuthorization(row),
     tokens: hasTokens(row) ? toTokens({ ...row, authorization_id }) : null,
     intent: hasIntent(row) && token_version !== null ? toIntent({ ...row, authorization_id, token_version }) : null,
-    sourceSuspended: row.source_suspended,
+    sourceCondition: row.source_condition === null ? null : member(SOURCE_CONDITION_SET, row.source_condition),
   };
 }
 

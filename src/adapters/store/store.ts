@@ -3,6 +3,7 @@ import type { Instant } from '../../core/clock.ts';
 import type { Notary } from '../../core/ports/notary.ts';
 import type { Store } from '../../core/ports/store.ts';
 import { abilities } from './abilities.ts';
+import { atOnce } from './at-once.ts';
 import { auditTrail } from './audit.ts';
 import { authorizations } from './authorizations.ts';
 import { calendar, endings } from './calendar.ts';
@@ -34,7 +35,8 @@ export function createStore({
   readonly now: () => Instant;
   readonly notary: Notary;
 }): Store {
-  const parts = { session: createSession(database.withSchema(SCHEMA)), now, notary };
+  const session = createSession(database.withSchema(SCHEMA));
+  const parts = { session, atOnce: atOnce(session), now, notary };
   return {
     ...authorizations(parts),
     ...phases(parts),

@@ -1,6 +1,5 @@
 import { PerennialError } from '../../core/errors.ts';
 import type { CommitResult, SealedTokens, Store } from '../../core/ports/store.ts';
-import { commitTokensAtOnce, openIntentAtOnce } from './at-once.ts';
 import { toBytes } from './columns.ts';
 import { applyPatch, fenced, fencedBeforePurge, type Parts } from './fenced.ts';
 import { renew } from './leases.ts';
@@ -46,7 +45,7 @@ export function tokens(parts: Parts): Tokens {
 }
 
 async function openIntent({
-  parts: { session },
+  parts: { session, atOnce },
   value,
 }: {
   readonly parts: Parts;
@@ -54,7 +53,7 @@ async function openIntent({
 }): Promise<CommitResult> {
   const { intent, lease, authorizationId, fence: ours } = value;
   if (intent.authorizationId !== authorizationId) throw new PerennialError('internal', { field: 'intent' });
-  if (await session.query((db) => openIntentAtOnce({ db, ...value }))) return 'committed';
+  if (await atOnce.openIntent(value)) return 'committed';
   const fence = { authorizationId, fence: ours };
   return fencedBeforePurge({ session, fence }, async (tx) => {
     await renew({ db: tx, lease: { ...fence, ...lease } });
@@ -102,7 +101,7 @@ async function commitTokens({
   const { expectedVersion, tokens: next, patch, actor, ...fence } = value;
   const { authorizationId } = fence;
   if (next.version !== expectedVersion + 1) throw new PerennialError('internal', { field: 'token version' });
-  if (await parts.session.query((db) => commitTokensAtOnce({ db, ...value }))) return 'committed';
+  if (await parts.atOnce.commitTokens(value)) return 'committed';
   return fencedBeforePurge({ session: parts.session, fence }, async (tx, standing) => {
     if (!(await replaceTokens({ tx, authorizationId, expectedVersion, next })))
       return wasThisOne({ tx, authorizationId, next });

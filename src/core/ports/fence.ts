@@ -1,4 +1,5 @@
 import type { Authorization } from '../authorization.ts';
+import type { SourceCondition } from './feed.ts';
 import type { Intent, SealedTokens } from './tokens.ts';
 
 /** Proof of holding an authorization: every write names it and loses once the fence has moved on. */
@@ -9,13 +10,16 @@ export type Standing = {
   readonly authorization: Authorization;
   readonly tokens: SealedTokens | null;
   readonly intent: Intent | null;
-  /** Its source is known to refuse our client. */
-  readonly sourceSuspended: boolean;
+  /** What is noted against its source; null where that is well. */
+  readonly sourceCondition: SourceCondition | null;
 };
 
 /** A lease just taken. */
 export type Taken = Fence & {
-  /** How many holders in a row before this one never gave it back: their process died, or stood still for longer than a lease. */
+  /**
+   * How many holders in a row before this one never gave it back: their process died, or stood still for longer than a lease. One of the same owner has not died: the
+   * answer to its taking was lost.
+   */
   readonly crashes: number;
   /** Null where there is no such authorization. */
   readonly standing: Standing | null;

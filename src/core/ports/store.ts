@@ -55,6 +55,9 @@ export type AuthorizationPatch = Partial<
   >
 >;
 
+/** What a plan for the next run was made of, and what a holder's own refresh or a webhook may have changed meanwhile. */
+export type AsOf = Pick<Authorization, 'periodMs' | 'toldAt'>;
+
 export type SealedManifest = { readonly key: string; readonly sealed: Uint8Array };
 export type SealedPack = { readonly id: string; readonly sealed: Uint8Array };
 export type SealedChange = { readonly cursor: number; readonly at: Instant; readonly sealed: Uint8Array };
@@ -121,6 +124,11 @@ export type Store = {
       readonly release?: { readonly owner: string };
     },
   ) => Promise<CommitResult>;
+
+  /** As {@link Store.update}; where the authorization is not as it was known any more, nothing is written. */
+  readonly updateAsOf: (
+    value: Parameters<Store['update']>[0] & { readonly asOf: AsOf },
+  ) => Promise<CommitResult | 'changed'>;
 
   /** Takes the lease if nobody holds a live one, and reads what stands behind it; the fence grows with every taking. Wall milliseconds. */
   readonly takeLease: (lease: {

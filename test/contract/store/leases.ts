@@ -32,6 +32,22 @@ export function leasesContract(use: Use): void {
       expect(fences).toStrictEqual([{ authorizationId, fence: 2, crashes: 1, standing: null }]);
     });
 
+    test('a lease that was not given back is a crash of its holder, and none of the holder that takes it anew: it lives', async () => {
+      const { store, sql } = use();
+      const authorizationId = newId();
+      const take = (owner: string) => store.takeLease({ authorizationId, owner, leaseMs: LONG_LEASE_MS });
+      expect(await take('first')).toMatchObject({ crashes: 0 });
+      for (const [owner, crashes] of [
+        ['first', 0],
+        ['next', 1],
+        ['next', 1],
+        ['first', 2],
+      ] as const) {
+        await expireLease(sql, authorizationId);
+        expect(await take(owner)).toMatchObject({ crashes });
+      }
+    });
+
     test('a lease ends by itself, on the clock of the store', async () => {
       const { store } = use();
       const authorizationId = newId();
@@ -94,13 +110,13 @@ export function leasesContract(use: Use): void {
         authorization: await store.get(id),
         tokens: await store.tokens(id),
         intent: null,
-        sourceSuspended: false,
+        sourceCondition: null,
       });
       const intent = intentOf(id);
       await store.openIntent({ authorizationId: id, fence: 1, intent, lease: { owner: 'first', leaseMs: 1 } });
       await store.noteSource({ source, condition: 'suspended', at: NOW });
       const seized = await store.seizeLease({ authorizationId: id, owner: 'next', leaseMs: LONG_LEASE_MS });
-      expect(seized.standing).toMatchObject({ intent, sourceSuspended: true });
+      expect(seized.standing).toMatchObject({ intent, sourceCondition: 'suspended' });
     });
 
     test('the holder of an expired lease that nobody took again may still commit', async () => {

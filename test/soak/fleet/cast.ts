@@ -47,6 +47,8 @@ const ENDPOINTS = ['commons-exchange', 'meadowlark-health-plan', 'riverbend-clin
 const LATE_SHARE = 1.5;
 /** Half of them is there when the faults begin; the last come when this share of the time is over. */
 const LAST_HAND_OVER_SHARE = 0.5;
+/** A token that is over before it can be handed over would be refused. */
+const SHORTEST_LIFE_SHARE = 0.1;
 const EVENTS = { from: 0.55, to: 0.9 } as const;
 
 /** Patients who connect, seeded. Whoever comes when faults have begun brings tokens: a public token is spent once, and a kill in mid-exchange loses it. */
@@ -71,11 +73,12 @@ export async function castOf({
     const periodMs = random.int(periodMinutes.min, periodMinutes.max) * MINUTE_MS;
     const lateAfterMs = Math.round(periodMs * LATE_SHARE);
     const usage = kind === 'once' ? 'ONE_TIME' : 'MULTIPLE';
+    const handOverAtMs = late ? random.int(0, Math.round(forMs * LAST_HAND_OVER_SHARE)) : 0;
     const link = await world.link({
       usage,
       endpoint: kind === 'fallback' ? 'old-harbor-insurance' : random.pick(ENDPOINTS),
       exchanged: late || random.int(0, 1) === 1,
-      knobs: knobsOf({ kind, random, forMs }),
+      knobs: knobsOf({ kind, random, forMs, handOverAtMs }),
     });
     const id = `${kind.replaceAll('_', '-')}-${index}`;
     // One request a pull costs a busy machine little; those that are to be met in mid-pull read all that a patient has.
@@ -88,7 +91,7 @@ export async function castOf({
       request: requestOf(link, { id, source, usage, ...(usage === 'MULTIPLE' ? { cadence } : {}) }),
       periodMs,
       lateAfterMs,
-      handOverAtMs: late ? random.int(0, Math.round(forMs * LAST_HAND_OVER_SHARE)) : 0,
+      handOverAtMs,
       eventAtMs: random.int(Math.round(forMs * EVENTS.from), Math.round(forMs * EVENTS.to)),
     });
   }
@@ -99,15 +102,18 @@ function knobsOf({
   kind,
   random,
   forMs,
+  handOverAtMs,
 }: {
   readonly kind: Kind;
   readonly random: Rng;
   readonly forMs: number;
+  readonly handOverAtMs: number;
 }): Parameters<World['turn']>[1] {
   const rotating = { oldRefreshToken: random.pick(['grace-same', 'grace-new'] as const) };
-  // Deadlines fall anywhere in the second half.
+  // Deadlines fall anywhere in the second half. The lifetime is told without a beginning, and counts from the hand-over.
   if (kind === 'once' || kind === 'fallback') {
-    return { accessTokenMs: random.int(Math.round(forMs / 2), forMs) * FLEET_SPEED };
+    const leftMs = random.int(Math.round(forMs / 2), forMs) - handOverAtMs;
+    return { accessTokenMs: Math.max(Math.round(forMs * SHORTEST_LIFE_SHARE), leftMs) * FLEET_SPEED };
   }
   // Together longer than a lease: what has changed is asked for type by type.
   if (kind === 'kept_slow') return { ...rotating, slowFhirMs: 24 * SECOND_MS };

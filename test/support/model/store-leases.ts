@@ -9,7 +9,8 @@ export function leases({ tables, now }: Parts): Leases {
   const take = ({ authorizationId, owner, leaseMs }: Parameters<Store['takeLease']>[0]): Taken => {
     const before = tables.leases.get(authorizationId);
     const fence = (before?.fence ?? 0) + 1;
-    const crashes = before === undefined ? 0 : before.crashes + (before.released ? 0 : 1);
+    const died = before !== undefined && !before.released && before.owner !== owner;
+    const crashes = (before?.crashes ?? 0) + (died ? 1 : 0);
     tables.leases.set(authorizationId, { owner, fence, crashes, released: false, expiresAt: now() + leaseMs });
     return { authorizationId, fence, crashes, standing: standingOf({ tables, authorizationId }) };
   };
@@ -34,7 +35,7 @@ function standingOf({
     authorization,
     tokens: tables.tokens.get(authorizationId) ?? null,
     intent: tables.intents.get(authorizationId) ?? null,
-    sourceSuspended: tables.sources.get(authorization.source)?.condition === 'suspended',
+    sourceCondition: tables.sources.get(authorization.source)?.condition ?? null,
   };
 }
 

@@ -1,7 +1,7 @@
 import { STATES, type State } from '../../../src/core/authorization.ts';
 import type { Instant } from '../../../src/core/clock.ts';
 import { phaseBucketOf } from '../../../src/core/phase.ts';
-import type { Store } from '../../../src/core/ports/store.ts';
+import type { CommitResult, Store } from '../../../src/core/ports/store.ts';
 import { auditTrail } from './store-audit.ts';
 import { fleetStore } from './store-fleet.ts';
 import { freshness } from './store-freshness.ts';
@@ -49,7 +49,7 @@ export function createStoreModel({
 
 type Authorizations = Pick<
   Store,
-  'insert' | 'get' | 'phaseLoads' | 'fingerprintsOf' | 'list' | 'countByState' | 'update'
+  'insert' | 'get' | 'phaseLoads' | 'fingerprintsOf' | 'list' | 'countByState' | 'update' | 'updateAsOf'
 >;
 
 function authorizations(parts: Parts): Authorizations {
@@ -95,12 +95,27 @@ function authorizations(parts: Parts): Authorizations {
       for (const state of STATES) counts[state] = counted(state);
       return counts;
     },
-    update: async ({ patch, actor, release: given, ...fence }) =>
-      fenced({ tables, fence }, (row) => {
-        if (row.authorization.state === 'purged' && patch.state === undefined) return 'superseded';
-        applyPatch({ parts, row, patch, actor });
-        if (given !== undefined) release({ tables, now: parts.now, lease: { ...fence, ...given } });
-        return 'committed';
-      }),
+    update: async (value) => update({ parts, value }),
+    updateAsOf: async ({ asOf, ...value }) => {
+      const standing = tables.authorizations.get(value.authorizationId)?.authorization;
+      const isSame = standing?.periodMs === asOf.periodMs && standing.toldAt === asOf.toldAt;
+      if (!isSame && fenced({ tables, fence: value }, () => 'committed') === 'committed') return 'changed';
+      return update({ parts, value });
+    },
   };
+}
+
+function update({
+  parts: { tables, ...parts },
+  value: { patch, actor, release: given, ...fence },
+}: {
+  readonly parts: Parts;
+  readonly value: Parameters<Store['update']>[0];
+}): CommitResult {
+  return fenced({ tables, fence }, (row) => {
+    if (row.authorization.state === 'purged' && patch.state === undefined) return 'superseded';
+    applyPatch({ parts: { tables, ...parts }, row, patch, actor });
+    if (given !== undefined) release({ tables, now: parts.now, lease: { ...fence, ...given } });
+    return 'committed';
+  });
 }
