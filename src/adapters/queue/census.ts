@@ -1,4 +1,3 @@
-import { PerennialError } from '../../core/errors.ts';
 import type { FoundPage, Held, QueueCensus } from '../../core/ports/census.ts';
 import type { Clock } from '../../core/ports/clock.ts';
 import { slotOf } from '../../core/slot.ts';
@@ -6,6 +5,7 @@ import type { QueueBackend } from './bullmq-parts.ts';
 import type { CensusPlace } from './census-place.ts';
 import type { Layout } from './layout.ts';
 import { REPEATING } from './trail.ts';
+import { usableOn } from './usable.ts';
 import type { OpenWorkQueue } from './work-queue.ts';
 
 /** The QueueCensus port over all parts of the queues. */
@@ -20,8 +20,7 @@ export function createCensus({
 }): QueueCensus {
   const { layout } = backend;
   const places = layout.shards.map((shard) => ({ shard, place: backend.censusOf(shard) }));
-  const usable = <T>(call: () => Promise<T>): Promise<T> =>
-    backend.isUsable() ? translated(call) : Promise.reject(new PerennialError('queue_unreachable'));
+  const usable = usableOn(backend);
   return {
     look: (ids) => usable(() => look({ ids, places, layout })),
     walk: (after) =>
@@ -104,13 +103,4 @@ async function restore({
   if (instead === 'something') await repeating.removeJobScheduler(id);
   const template = { name: REPEATING, data: { authorizationId: id, reason: 'due' } };
   await repeating.upsertJobScheduler(id, { every, offset }, template);
-}
-
-async function translated<T>(call: () => Promise<T>): Promise<T> {
-  try {
-    return await call();
-  } catch (error) {
-    if (error instanceof PerennialError) throw error;
-    throw new PerennialError('queue_unreachable');
-  }
 }

@@ -8,6 +8,7 @@ import { coalesced } from './coalesce.ts';
 import { type QueueAt, queuesOf } from './layout.ts';
 import { tellerOf } from './told-seldom.ts';
 import { jobIdOf, REPEATING } from './trail.ts';
+import { translated, usableOn } from './usable.ts';
 
 /** Looks at a job that workers and other producers move at the same moment, before the queue itself is blamed. */
 const ADD_TRIES = 5;
@@ -184,18 +185,4 @@ async function tryToAdd({ queue, authorizationId, delayWallMs, reason }: NewJob)
 async function pingEach(queues: readonly OpenQueue[]): Promise<void> {
   const repeating = queues.filter(({ name }) => name === REPEATING);
   await Promise.all(repeating.map(({ queue }) => queue.getJobCounts('active')));
-}
-
-/** ioredis would have a call to a Cluster wait that is away, and send it long after its caller was told that it failed. */
-function usableOn(backend: QueueBackend): <T>(call: () => Promise<T>) => Promise<T> {
-  return (call) => (backend.isUsable() ? translated(call) : Promise.reject(new PerennialError('queue_unreachable')));
-}
-
-async function translated<T>(call: () => Promise<T>): Promise<T> {
-  try {
-    return await call();
-  } catch (error) {
-    if (error instanceof PerennialError) throw error;
-    throw new PerennialError('queue_unreachable');
-  }
 }
