@@ -1,10 +1,11 @@
 import { z } from 'zod';
 import { idSchema } from '../src/contract/wire.ts';
 import { PerennialError } from '../src/core/errors.ts';
+import { JOB_REASONS } from '../src/core/ports/queue.ts';
 
 const payloadSchema = z.object({
   authorizationId: idSchema,
-  reason: z.enum(['accepted', 'asked_for', 'due', 'repaired', 'told', 'doubted']),
+  reason: z.enum(JOB_REASONS),
 });
 
 export type AuthorizationPayload = z.infer<typeof payloadSchema>;

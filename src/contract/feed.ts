@@ -1,5 +1,6 @@
 import { z } from 'zod';
-import { EVENT_KINDS, SOURCE_CONDITIONS } from '../core/ports/feed.ts';
+import { EVENT_KINDS } from '../core/ports/feed.ts';
+import { SOURCE_CONDITIONS } from '../core/ports/source-condition.ts';
 import { authorizationViewSchema, idSchema } from './wire.ts';
 
 /** What callers read besides one authorization: the event feed, the sources' conditions, an access token. */

@@ -1,7 +1,7 @@
 import type { TroubleKind } from '../core/authorization.ts';
 import type { Instant } from '../core/clock.ts';
 import { LIMITS } from '../core/limits.ts';
-import type { SourceCondition } from '../core/ports/feed.ts';
+import type { SourceCondition } from '../core/ports/source-condition.ts';
 import type { Intent } from '../core/ports/store.ts';
 import type { Introspection, SpendOptions } from '../core/ports/upstream.ts';
 import type { TokenGrant, TokenOutcome, TokenReply } from '../core/token-outcome.ts';

@@ -2,6 +2,7 @@ import { Redis } from 'ioredis';
 import { afterAll, afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { emptyLayout } from '../../src/adapters/queue/empty.ts';
 import { createShardKeeper, type ShardKeeper } from '../../src/adapters/queue/shard-keeper.ts';
+import { JOB_REASONS, type JobReason } from '../../src/core/ports/queue.ts';
 import { dropPrefix, findRedis, keysUnder, randomPrefix, sayWhenRedisIsMissing } from '../support/real-redis.ts';
 import { type Bench, clock, expectNear, HOUR_MS, intakeOf, openBench, recorder, staysSo, waitUntil } from './bench.ts';
 import { redisPlace } from './redis-place.ts';
@@ -9,6 +10,9 @@ import { redisPlace } from './redis-place.ts';
 const found = await findRedis();
 const redis = { ...found, answers: found.answers && process.env['PERENNIAL_EMBEDDED_ONLY'] !== '1' };
 sayWhenRedisIsMissing(redis.answers);
+
+/** Of every kind some. */
+const reasonOf = (index: number): JobReason => JOB_REASONS[index % JOB_REASONS.length] ?? 'due';
 
 type House = Bench & { readonly keeper: ShardKeeper };
 
@@ -58,7 +62,7 @@ describe.runIf(redis.answers)('another number of shards', () => {
     const soon = Date.now() + 20_000;
     for (const [index, id] of ids.entries()) {
       await one.queue.schedule({ authorizationId: id, periodMs: HOUR_MS });
-      await one.queue.add({ queue: 'refresh-and-pull', authorizationId: id, reason: 'asked_for' });
+      await one.queue.add({ queue: 'refresh-and-pull', authorizationId: id, reason: reasonOf(index) });
       const delayMs = soon - Date.now() + index * 10;
       wanted.set(id, Date.now() + delayMs);
       await one.queue.add({ queue: 'purge', authorizationId: id, reason: 'due', delayMs });
@@ -75,8 +79,8 @@ describe.runIf(redis.answers)('another number of shards', () => {
       expect(await emptied(next, from.backend.layout.shards.length)).toEqual([
         { shards: from.backend.layout.shards.length, moved: 2 * ids.length, done: true },
       ]);
-      for (const id of ids) {
-        expect(await jobIn(next, 'refresh-and-pull', id)).toMatchObject({ reason: 'asked_for' });
+      for (const [index, id] of ids.entries()) {
+        expect(await jobIn(next, 'refresh-and-pull', id)).toMatchObject({ reason: reasonOf(index) });
         const purge = await jobIn(next, 'purge', id);
         expect(purge?.reason).toBe('due');
         expectNear(purge?.wakesAt ?? 0, wanted.get(id) ?? 0, 100);

@@ -1,6 +1,6 @@
 import type { ChainableCommander } from 'ioredis';
 import { z } from 'zod';
-import type { AuthorizationQueue } from '../../core/ports/queue.ts';
+import { type AuthorizationQueue, JOB_REASONS, type JobReason } from '../../core/ports/queue.ts';
 import { AUTHORIZATION_QUEUES, type Layout, type Shard } from './layout.ts';
 import { mastersOf, type RedisClient } from './redis-connect.ts';
 import { FORGET_NOTES_SCRIPT, TAKE_OUT_SCRIPT } from './redis-scripts.ts';
@@ -15,13 +15,13 @@ const SCORE_PER_MS = 4_096;
 const LISTS = ['wait', 'paused', 'active'];
 const SETS = ['prioritized', 'delayed'];
 
-const payloadSchema = z.object({ reason: z.enum(['accepted', 'asked_for', 'due', 'repaired']) });
+const payloadSchema = z.object({ reason: z.enum(JOB_REASONS) });
 
 /** A job that was added once and has not ended; `wakesAt` is wall time, null for one that is due. */
 export type Stranded = {
   readonly queue: AuthorizationQueue;
   readonly authorizationId: string;
-  readonly reason: z.infer<typeof payloadSchema>['reason'];
+  readonly reason: JobReason;
   readonly wakesAt: number | null;
 };
 

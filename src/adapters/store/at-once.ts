@@ -4,7 +4,7 @@ import type { AsOf, AuthorizationPatch, Store } from '../../core/ports/store.ts'
 import { toColumns } from './authorization-row.ts';
 import { gathered } from './gather.ts';
 import { kept } from './kept.ts';
-import { endOf, RELEASED } from './leases.ts';
+import { endOf, RELEASED } from './lease-columns.ts';
 import type { Session } from './session.ts';
 import type { Db } from './tables.ts';
 import { toIntentColumns, toTokenColumns } from './token-row.ts';

@@ -16,7 +16,8 @@ import type {
 } from '../../core/authorization.ts';
 import { PerennialError } from '../../core/errors.ts';
 import type { DeletedRows } from '../../core/ports/audit.ts';
-import type { EventKind, SourceCondition } from '../../core/ports/feed.ts';
+import type { EventKind } from '../../core/ports/feed.ts';
+import type { SourceCondition } from '../../core/ports/source-condition.ts';
 import type { Intent } from '../../core/ports/store.ts';
 import type { Abilities } from '../../core/pull-state.ts';
 

@@ -1,17 +1,15 @@
-import { type RawBuilder, sql } from 'kysely';
+import { sql } from 'kysely';
 import { PerennialError } from '../../core/errors.ts';
 import type { Store, Taken } from '../../core/ports/store.ts';
 import { toNumber } from './columns.ts';
 import type { Parts } from './fenced.ts';
 import { gathered } from './gather.ts';
+import { endOf } from './lease-columns.ts';
 import type { Session } from './session.ts';
 import { STANDING, type StandingRow, toStanding } from './standing-row.ts';
 import type { Big, Db } from './tables.ts';
 
 type Wanted = Parameters<Store['takeLease']>[0];
-
-/** What becomes of a lease that is given back in good order. */
-export const RELEASED = sql`expires_at = clock_timestamp(), released = true, crashes = 0`;
 
 /** Leases, on the database's clock: the workers' own may disagree. A row, once made, stays, so that its fence only grows. */
 export function leases({ session }: Parts): Pick<Store, 'takeLease' | 'seizeLease' | 'renewLease' | 'releaseLease'> {
@@ -111,9 +109,4 @@ function toTaken({
 }): Taken | null {
   if (row === undefined || row.taken_fence === null) return null;
   return { authorizationId, fence: toNumber(row.taken_fence), crashes: row.taken_crashes, standing: toStanding(row) };
-}
-
-/** When a lease of this length ends that is taken or renewed now. */
-export function endOf(leaseMs: number | RawBuilder<unknown>) {
-  return sql`clock_timestamp() + ${leaseMs}::double precision * interval '1 millisecond'`;
 }

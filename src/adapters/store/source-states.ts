@@ -1,5 +1,5 @@
 import { LIMITS } from '../../core/limits.ts';
-import type { SourceCondition } from '../../core/ports/feed.ts';
+import type { SourceCondition } from '../../core/ports/source-condition.ts';
 import type { Store } from '../../core/ports/store.ts';
 import { member, SOURCE_CONDITION_SET } from './columns.ts';
 import { appendEvent } from './events.ts';

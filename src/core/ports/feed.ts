@@ -2,6 +2,7 @@ import type { Authorization, EndKind } from '../authorization.ts';
 import type { Instant } from '../clock.ts';
 import type { Abilities } from '../pull-state.ts';
 import type { CommitResult, Fence } from './fence.ts';
+import type { SourceCondition } from './source-condition.ts';
 
 /** What a calling service may want to act on; a closed set. */
 export const EVENT_KINDS = [
@@ -33,9 +34,6 @@ export type Event = {
   readonly daysLeft: number | null;
 };
 
-/** How a source's token endpoint treats us: refuses our client, is away, throttles. At most one of them, the first one first. */
-export const SOURCE_CONDITIONS = ['suspended', 'outage', 'throttled'] as const;
-export type SourceCondition = (typeof SOURCE_CONDITIONS)[number];
 export type SourceState = {
   readonly source: string;
   readonly condition: SourceCondition;

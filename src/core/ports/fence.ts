@@ -1,5 +1,5 @@
 import type { Authorization } from '../authorization.ts';
-import type { SourceCondition } from './feed.ts';
+import type { SourceCondition } from './source-condition.ts';
 import type { Intent, SealedTokens } from './tokens.ts';
 
 /** Proof of holding an authorization: every write names it and loses once the fence has moved on. */

@@ -1,5 +1,9 @@
 import type { Instant } from '../clock.ts';
 
+/** Why a job runs. */
+export const JOB_REASONS = ['accepted', 'asked_for', 'due', 'repaired', 'told', 'doubted'] as const;
+export type JobReason = (typeof JOB_REASONS)[number];
+
 /** The queues, named so that an on-call engineer knows what each does. */
 export const QUEUES = ['intake', 'activate', 'refresh-and-pull', 'fetch-once', 'purge'] as const;
 export type QueueName = (typeof QUEUES)[number];
@@ -28,7 +32,7 @@ export type WorkQueue = {
     readonly queue: AuthorizationQueue;
     readonly authorizationId: string;
     readonly delayMs?: number;
-    readonly reason: 'accepted' | 'asked_for' | 'due' | 'repaired' | 'told' | 'doubted';
+    readonly reason: JobReason;
   }) => Promise<void>;
   /** Removes the repeating job only. */
   readonly unschedule: (authorizationId: string) => Promise<void>;

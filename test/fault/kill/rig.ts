@@ -1,4 +1,4 @@
-import type { Store } from '../../../src/core/ports/store.ts';
+import type { Store, Taken } from '../../../src/core/ports/store.ts';
 import type { Source, Sources } from '../../../src/core/ports/upstream.ts';
 import type { Context } from '../../../src/flows/context.ts';
 import { blowOf } from './blow.ts';
@@ -36,7 +36,9 @@ function rigStore(store: Store, { order, strike }: Rig): Store {
   const openIntent: Store['openIntent'] = order.defect === 'no-intent' ? async () => 'committed' : store.openIntent;
   return {
     ...store,
-    takeLease: between({ before: 'lease-asked', after: 'lease-taken' }, store.takeLease),
+    takeLease: between({ before: 'lease-asked', after: 'lease-taken' }, async (wanted) =>
+      afterOutage(await store.takeLease(wanted)),
+    ),
     openIntent: between({ after: 'intent-written' }, during('intent-under-way', openIntent)),
     commitTokens: between(
       { before: 'commit-called', after: 'committed' },
@@ -45,7 +47,14 @@ function rigStore(store: Store, { order, strike }: Rig): Store {
     clearSource: between({ before: 'clear-called', after: 'cleared' }, store.clearSource),
     commitRecords: between({ after: 'records-written' }, store.commitRecords),
     update: between({ after: 'run-written' }, store.update),
+    updateAsOf: between({ after: 'run-written' }, store.updateAsOf),
   };
+}
+
+/** The source was away before, so that a grant has something to clear. */
+function afterOutage(taken: Taken | null): Taken | null {
+  if (taken === null || taken.standing === null) return taken;
+  return { ...taken, standing: { ...taken.standing, sourceCondition: 'outage' } };
 }
 
 /** Strikes while a transaction is under way; at the latest when it is answered. */

@@ -1,5 +1,5 @@
 import { LIMITS } from '../../../src/core/limits.ts';
-import type { SourceCondition } from '../../../src/core/ports/feed.ts';
+import type { SourceCondition } from '../../../src/core/ports/source-condition.ts';
 import type { Store } from '../../../src/core/ports/store.ts';
 import { appendEvent, type Parts } from './store-tables.ts';
 
