@@ -1,4 +1,5 @@
 import { configDefaults, defineConfig } from 'vitest/config';
+import { LongestFirst } from './test/support/longest-first.ts';
 
 export default defineConfig({
   test: {
@@ -7,7 +8,9 @@ export default defineConfig({
     exclude: [...configDefaults.exclude, 'test/packaging/image.test.ts'],
     testTimeout: 60_000,
     hookTimeout: 60_000,
-    maxWorkers: 2,
+    // One more than the machine has cores: the long ones wait for leases, deadlines and grace windows most of their time.
+    maxWorkers: 3,
+    sequence: { sequencer: LongestFirst },
     // Whole systems on clocks thousands of times too fast: a machine that stalls for a second loses hours. What is broken fails twice.
     retry: 1,
   },

@@ -37,6 +37,15 @@ export async function findServices(): Promise<Services> {
   return { postgres, redisUrl: redis.answers ? redis.url : null };
 }
 
+/**
+ * Whether the long suites run on the embedded database in this run: where it is all there is, and in soaks. Where services answer they run on those, and CI runs them
+ * once more with PERENNIAL_EMBEDDED_ONLY=1.
+ */
+export async function runsEmbeddedToo(): Promise<boolean> {
+  const services = await findServices();
+  return missingOf(services) !== '' || process.env['PERENNIAL_SOAK'] === '1';
+}
+
 export async function embeddedPlace(): Promise<Place> {
   const folder = await folderPlace();
   await layEmptyDatabases(folder.dataDir);
