@@ -3,7 +3,7 @@ import { LIMITS } from '../src/core/limits.ts';
 import { anchorHeads } from '../src/flows/anchor.ts';
 import type { Context } from '../src/flows/context.ts';
 import { reclaimAfterPurges } from '../src/flows/reclaim.ts';
-import { SWEEPS, type Sweep } from '../src/flows/sweep.ts';
+import { type Sweep, sweepRuns, URGENT_SWEEPS } from '../src/flows/sweep.ts';
 
 type Looking = { readonly context: Context; readonly signal: AbortSignal };
 
@@ -12,9 +12,19 @@ type Looking = { readonly context: Context; readonly signal: AbortSignal };
  * still works when the queue is lost. A look does not wait for the one before: a token endpoint that hangs for a minute must not keep another patient's
  * open refresh out of its grace window.
  */
-export async function runSweeper(looking: Looking): Promise<void> {
-  const looks = SWEEPS.map((look) => lookAgainAndAgain({ look, ...looking }));
-  await Promise.all([...looks, reclaimAgainAndAgain(looking), anchorAgainAndAgain(looking)]);
+export async function runSweeper({
+  caughtUp,
+  ...looking
+}: Looking & {
+  /** After downtime what is overdue gets its new plan first: until then nobody looks for overdue runs. */
+  readonly caughtUp: Promise<unknown>;
+}): Promise<void> {
+  const looks = URGENT_SWEEPS.map((look) => lookAgainAndAgain({ look, ...looking }));
+  const runs = caughtUp.then(
+    () => lookAgainAndAgain({ look: sweepRuns, ...looking }),
+    () => undefined,
+  );
+  await Promise.all([...looks, runs, reclaimAgainAndAgain(looking), anchorAgainAndAgain(looking)]);
 }
 
 /** Counts from the start, so that purges which ended while nobody ran are in the first one. */

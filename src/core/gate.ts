@@ -9,7 +9,7 @@ import {
   WELL,
   withProbe,
 } from './breaker.ts';
-import { LIMITS } from './limits.ts';
+import { LIMITS, UNITS } from './limits.ts';
 
 /** What an operator allows us at one endpoint, over all workers; null is without a limit. */
 export type EndpointLimits = {
@@ -130,7 +130,10 @@ function turnedAway({
   isFirst,
 }: At & { readonly reason: ClosedReason; readonly from: number; readonly isFirst: boolean }): Entered {
   const { concurrency, requestsPerMinute, breaker } = rules;
-  const stepMs = Math.max(state.serviceMs / concurrency, requestsPerMinute === null ? 0 : 60_000 / requestsPerMinute);
+  const stepMs = Math.max(
+    state.serviceMs / concurrency,
+    requestsPerMinute === null ? 0 : UNITS.MINUTE_MS / requestsPerMinute,
+  );
   // Behind a breaker only the first one tries; the others come when it has had its time.
   const behindMs = reason === 'breaker' && state.lineEnd >= from ? breaker.probeMs : 0;
   const inLine = Math.max(state.lineEnd + stepMs, from + behindMs);

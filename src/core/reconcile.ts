@@ -52,6 +52,8 @@ export type Wanted = {
   readonly runAt: number | null;
   readonly activate: boolean;
   readonly fetch: boolean;
+  /** When its exchange or its fetch is due; a plan behind now is now. */
+  readonly onceAt: number;
   /** The instant of its purge; one that has passed is the sweep's. */
   readonly purgeAt: number | null;
 };
@@ -71,14 +73,17 @@ export function wantedOf({
   const { id, state, usage, periodMs, phase, nextRunAt, purgeDueAt, fetchedAt } = plan;
   const stands = state === 'active' && usage === 'MULTIPLE' && periodMs !== null && slot !== null;
   const plannedAt = nextRunAt === null ? null : toWall(nextRunAt);
+  // A wait that would end behind the purge has no job of its own (flows/put-back.ts).
+  const isLeftToPurge = nextRunAt !== null && purgeDueAt !== null && nextRunAt >= purgeDueAt;
   const beforeSlot = stands && plannedAt !== null && plannedAt < slot.next - LIMITS.runEarlyMaxMs;
   return {
     id,
     gone: state === 'purged',
     repeating: stands ? { periodMs, phase, slot } : null,
     runAt: beforeSlot ? plannedAt : null,
-    activate: state === 'pending',
-    fetch: state === 'active' && usage === 'ONE_TIME' && (fetchedAt === null || endsAfterFetch(plan)),
+    activate: state === 'pending' && !isLeftToPurge,
+    fetch: state === 'active' && usage === 'ONE_TIME' && !isLeftToPurge && (fetchedAt === null || endsAfterFetch(plan)),
+    onceAt: Math.max(now, plannedAt ?? now),
     purgeAt: state === 'purged' || purgeDueAt === null ? (state === 'purging' ? now : null) : toWall(purgeDueAt),
   };
 }
@@ -99,9 +104,9 @@ export function decideRepairs({
   if (repeating !== null && reason !== null) repairs.push({ kind: 'restore', authorizationId, reason, ...repeating });
   const has = (queue: AuthorizationQueue) => held.jobs.some((job) => job.queue === queue);
   if (activate && !has('activate'))
-    repairs.push({ kind: 'add', queue: 'activate', at: now, authorizationId, reason: 'no_activate_job' });
+    repairs.push({ kind: 'add', queue: 'activate', at: wanted.onceAt, authorizationId, reason: 'no_activate_job' });
   if (fetch && !has('fetch-once'))
-    repairs.push({ kind: 'add', queue: 'fetch-once', at: now, authorizationId, reason: 'no_fetch_job' });
+    repairs.push({ kind: 'add', queue: 'fetch-once', at: wanted.onceAt, authorizationId, reason: 'no_fetch_job' });
   const kept: Held = reason === null ? held : { ...held, pending: { kind: 'gone' } };
   if (lacksRun({ wanted, held: kept, now }))
     repairs.push({

@@ -23,12 +23,16 @@ export function activate({
   context,
   authorizationId,
   signal,
+  recovers = false,
 }: {
   readonly context: Context;
   readonly authorizationId: string;
   readonly signal: AbortSignal;
+  /** A crash has left an attempt open: its token is offered again now, whatever the gate and other suspects say. */
+  readonly recovers?: boolean;
 }): Promise<JobOutcome> {
-  return takeUp({ context, authorizationId, signal, wanted: 'pending' }, async (work) => {
+  const part = recovers ? 'tokens_only' : 'run';
+  return takeUp({ context, authorizationId, signal, wanted: 'pending', part }, async (work) => {
     const { store } = context;
     const tokens = await store.tokens(authorizationId);
     const publicToken = tokens === null ? null : openTokens({ key: work.key, row: tokens }).publicToken;
@@ -39,7 +43,8 @@ export function activate({
       await declareDead({ work, reason });
       return { kind: 'done', reason };
     }
-    return throughGate({ work, needs: 'tokens', askedFor: true }, (inside) =>
+    if (recovers) return exchangeToken({ work, tokens, publicToken });
+    return throughGate({ work, needs: 'tokens', askedFor: false }, (inside) =>
       exchangeToken({ work: inside, tokens, publicToken }),
     );
   });

@@ -1,39 +1,47 @@
-import { cadenceOf } from '../core/cadence.ts';
+import { promisesOf } from '../core/cadence.ts';
 import { catchUpAt } from '../core/catch-up.ts';
 import type { Instant } from '../core/clock.ts';
 import { LIMITS } from '../core/limits.ts';
-import { NETWORKS, type NetworkName } from '../core/networks.ts';
-import type { Duty, LateAfter } from '../core/ports/fleet.ts';
+import type { Duty } from '../core/ports/fleet.ts';
 import type { Context } from './context.ts';
 
 type CatchingUp = { readonly context: Context; readonly signal: AbortSignal };
 
 const NAME: Duty = 'catch_up';
 
+type Holding = { readonly name: Duty; readonly owner: string };
+
 /**
  * After downtime: gives every overdue run a new instant, nearest deadline first and spread (core/catch-up.ts), so that jobs which all wake at once wait for
- * theirs. A few overdue runs just run. One worker does it for all; with `waits` the others come back when it is done. Says how many it planned anew.
+ * theirs. A few overdue runs just run. One call of one worker does it for all; with `waits` the others come back when it is done.
  */
-export async function catchUp({ context, signal, waits }: CatchingUp & { readonly waits: boolean }): Promise<number> {
-  const { store, clock, owner } = context;
+export async function catchUp({
+  context,
+  signal,
+  waits,
+}: CatchingUp & { readonly waits: boolean }): Promise<'few' | 'planned' | 'elsewhere'> {
+  const { store, clock, entropy } = context;
+  // Of this call alone: the looks of one worker overlap.
+  const duty = { name: NAME, owner: `${context.owner}/${entropy.id()}` } as const;
   const since = clock.stopwatch();
   while (!signal.aborted && since() < LIMITS.catchUpWaitMs) {
     const overdue = await store.countOverdue({ before: overdueBefore(context), limit: LIMITS.catchUpAbove + 1 });
-    if (overdue <= LIMITS.catchUpAbove) return 0;
-    if (await keepDuty(context)) {
+    if (overdue <= LIMITS.catchUpAbove) return 'few';
+    if (await keepDuty({ context, duty })) {
       try {
-        return await planAnew({ context, signal });
+        await planAnew({ context, signal, duty });
+        return 'planned';
       } finally {
-        await store.releaseDuty({ name: NAME, owner });
+        await store.releaseDuty(duty);
       }
     }
-    if (!waits) return 0;
+    if (!waits) return 'elsewhere';
     await clock.sleep(LIMITS.dutyAskEveryMs, signal);
   }
-  return 0;
+  return 'elsewhere';
 }
 
-async function planAnew({ context, signal }: CatchingUp): Promise<number> {
+async function planAnew({ context, signal, duty }: CatchingUp & { readonly duty: Holding }): Promise<void> {
   const { store, clock, queue, log } = context;
   const before = overdueBefore(context);
   const now = clock.now();
@@ -45,7 +53,7 @@ async function planAnew({ context, signal }: CatchingUp): Promise<number> {
     before,
     now,
     urgentBefore: now + 2 * LIMITS.catchUpWithinMs,
-    lateAfter: lateAfterOf(context),
+    lateAfter: promisesOf(context.cadence),
     limit,
   };
   let planned = 0;
@@ -59,27 +67,15 @@ async function planAnew({ context, signal }: CatchingUp): Promise<number> {
     });
     planned += await store.replan({ before, plans });
     ranked += overdue.length;
-    if (!(await keepDuty(context))) break;
+    if (!(await keepDuty({ context, duty }))) break;
   }
   log.warn('catch_up', { count: planned });
-  return planned;
 }
 
 function overdueBefore({ clock }: Context): Instant {
   return clock.fromWall(clock.wallNow() - LIMITS.overdueGraceMs);
 }
 
-function keepDuty({ store, owner }: Context): Promise<boolean> {
-  return store.takeDuty({ name: NAME, owner, leaseMs: LIMITS.catchUpLeaseMs });
-}
-
-/** When records are late by the cadence table as it is now, for the store to order by. */
-function lateAfterOf({ cadence }: Context): LateAfter {
-  const lateAfter = (network: NetworkName) =>
-    cadenceOf({ network, endpoint: { id: '' }, cadence: {} }, cadence).lateAfterMs;
-  const networks = Object.fromEntries(NETWORKS.map((network) => [network, lateAfter(network)]));
-  const endpoints = Object.entries(cadence.endpoints).flatMap(([id, { lateAfterMs }]) =>
-    lateAfterMs === undefined ? [] : [[id, lateAfterMs] as const],
-  );
-  return { networks, endpoints: Object.fromEntries(endpoints) };
+function keepDuty({ context, duty }: { readonly context: Context; readonly duty: Holding }): Promise<boolean> {
+  return context.store.takeDuty({ ...duty, leaseMs: LIMITS.catchUpLeaseMs });
 }

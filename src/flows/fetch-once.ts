@@ -32,7 +32,7 @@ export function fetchOnce({
     const wantsEnd = endsAfterFetch(authorization);
     const isFetched = authorization.fetchedAt !== null;
     if (wantsEnd && isFetched && isReadable(authorization, context.clock.now())) return endFetched(work);
-    return throughGate({ work, needs: 'pages', askedFor: true }, (inside) => fetchNow({ work: inside, wantsEnd }));
+    return throughGate({ work, needs: 'pages', askedFor: false }, (inside) => fetchNow({ work: inside, wantsEnd }));
   });
 }
 

@@ -111,7 +111,11 @@ function createNotebook({ store, clock, networks }: Pick<Parts, 'store' | 'clock
     if (tally === null) return;
     page.tally = null;
     page.writtenAt = clock.now();
-    const profile = await store.learnChanges({ ...key, tally, at: clock.now() });
+    const profile = await store.learnChanges({ ...key, tally, at: clock.now() }).catch((error: unknown) => {
+      page.tally ??= tally;
+      page.writtenAt = null;
+      throw error;
+    });
     const { endpoints, meanPerHour } = (await networks())[key.network];
     endpoints.set(nameOf(key), { profile, rates: ratesOf({ tally: profile, meanPerHour }) });
   };
@@ -128,7 +132,8 @@ function createNotebook({ store, clock, networks }: Pick<Parts, 'store' | 'clock
     if (!isFresh) await write(page);
   };
   const writeAll = async (): Promise<void> => {
-    for (const page of pages.values()) await write(page);
+    const written = await Promise.allSettled([...pages.values()].map(write));
+    for (const one of written) if (one.status === 'rejected') throw one.reason;
   };
   return { note, writeAll };
 }

@@ -41,10 +41,13 @@ export async function reauthorize({
   const patch = patchOf(draft.authorization);
   const authorizationId = known.id;
   const signal = new AbortController().signal;
-  const outcome = await withLease({ context, authorizationId, signal, seize: true }, async ({ fence }) => {
+  const outcome = await withLease({ context, authorizationId, signal, seize: true }, async ({ fence, survived }) => {
     const expectedVersion = (await store.tokens(authorizationId))?.version ?? 0;
     const tokens = sealTokens({ key, ...draft.tokens, version: expectedVersion + 1 });
-    return store.reauthorize({ ...fence, expectedVersion, tokens, patch, fingerprint, actor });
+    const written = await store.reauthorize({ ...fence, expectedVersion, tokens, patch, fingerprint, actor });
+    // What crashed before was another consent's.
+    if (written === 'committed') survived();
+    return written;
   });
   if (outcome.kind === 'taken' || outcome.value === 'superseded') throw new PerennialError('superseded');
   const renewed = { ...known, ...patch };

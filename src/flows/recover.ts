@@ -24,7 +24,7 @@ export async function recover({
   if (intent === null) return { kind: 'done', reason: 'closed_meanwhile' };
   const authorization = await context.store.get(authorizationId);
   if (authorization?.state === 'needs_reauthorization') return tidy({ context, authorizationId, signal });
-  if (intent.kind === 'exchange') return activate({ context, authorizationId, signal });
+  if (intent.kind === 'exchange') return activate({ context, authorizationId, signal, recovers: !intent.parked });
   return takeUp({ context, authorizationId, signal, wanted: 'active', part: 'tokens_only' }, async (work) => {
     const access = await ensureAccessToken({ ...work, neededUntil: context.clock.now(), rejected: false });
     return access.kind === 'token' ? { kind: 'done', reason: 'recovered' } : notGiven({ work, access });

@@ -5,7 +5,7 @@ import { type AdaptivePlan, decidePull, isNews } from '../core/decide-pull.ts';
 import { decideRun } from '../core/decide-run.ts';
 import { PerennialError } from '../core/errors.ts';
 import { LIMITS } from '../core/limits.ts';
-import { nextRunOf } from '../core/next-run.ts';
+import { type NextRun, nextRunOf } from '../core/next-run.ts';
 import type { JobOutcome } from '../core/ports/queue.ts';
 import { concludePull, notGiven, type PulledPatch } from './conclude.ts';
 import { type Context, WORKER_ACTOR } from './context.ts';
@@ -117,22 +117,16 @@ function adaptivePlanOf({ context, authorization }: Work): AdaptivePlan | null {
   return range === null || nextPullAt === null ? null : { nextPullAt, minMs: range.minMs };
 }
 
-/** When to pull next, after a run that has pulled or left it out: at once where the source has something new already. */
+/** When to pull next, after a run that has pulled or left it out; null where its cadence does not adapt. */
 async function nextPullOf({
   work,
   patch,
-  standing,
-  now,
 }: {
   readonly work: Work;
   readonly patch: PulledPatch;
-  /** As it is in the store by now: a webhook waits for no lease. */
-  readonly standing: Authorization;
-  readonly now: Instant;
 }): Promise<Instant | null> {
   const { context, authorization } = work;
-  const { lastPull = standing.lastPull, freshAsOf } = patch;
-  if (isNews({ toldAt: standing.toldAt, pulledAt: lastPull?.at ?? null })) return now;
+  const { lastPull = authorization.lastPull, freshAsOf } = patch;
   if (freshAsOf === undefined || freshAsOf === null) return adaptivePlanOf(work)?.nextPullAt ?? null;
   return lastPull?.result === 'complete' ? context.learner.plan({ authorization, pulledAt: freshAsOf }) : null;
 }
@@ -166,16 +160,21 @@ async function planAsOf({
   if (periodMs === null) return { kind: 'done', reason: 'not_repeating' };
   if (periodMs !== authorization.periodMs) await queue.schedule({ authorizationId, periodMs, phase });
   const now = clock.now();
-  const nextPullAt = await nextPullOf({ work, patch, standing, now });
-  const next = nextRunOf({
+  const { toldAt } = standing;
+  const { lastPull = standing.lastPull } = patch;
+  // They came while this run pulled, and no other job comes for them: theirs is this one.
+  const news = toldAt !== null && isNews({ toldAt, pulledAt: lastPull?.at ?? null }) ? Math.max(now, toldAt) : null;
+  const nextPullAt = news ?? (await nextPullOf({ work, patch }));
+  const usual = nextRunOf({
     slot: queue.nextRunAt({ authorizationId, periodMs, phase }),
     nextPullAt,
     freshAsOf: patch.freshAsOf === undefined ? authorization.freshAsOf : patch.freshAsOf,
     lateAfterMs: cadenceOf(authorization, context.cadence).lateAfterMs,
     now,
   });
+  const next: NextRun = news === null ? usual : { at: news, by: 'own_job' };
   const whole = { ...patch, nextRunAt: next.at, nextPullAt };
-  const asOf = { periodMs, toldAt: standing.toldAt };
+  const asOf = { periodMs, toldAt };
   const written = await store.updateAsOf({
     ...held.fence,
     patch: whole,

@@ -19,7 +19,7 @@ type Look = { readonly context: Context; readonly signal: AbortSignal; readonly 
  * that never came; and for ends that come nearer. The store is the truth, so these alone bring a fleet back after losing all of Redis. Each stands alone, so that a token endpoint
  * that hangs delays no purge. Safe in any number of workers at once: the lease decides who acts.
  */
-export const SWEEPS: readonly Sweep[] = [sweepPurges, sweepIntents, sweepRuns, sweepEnds];
+export const URGENT_SWEEPS: readonly Sweep[] = [sweepPurges, sweepIntents, sweepEnds];
 
 async function sweepPurges({ context, signal, underWay }: Look): Promise<void> {
   const due = await context.store.duePurges({ now: context.clock.now(), limit: LIMITS.sweepBatch });
@@ -35,12 +35,13 @@ async function sweepIntents({ context, signal, underWay }: Look): Promise<void> 
   );
 }
 
-async function sweepRuns({ context, signal, underWay }: Look): Promise<void> {
+/** Looks for runs that never came. */
+export async function sweepRuns({ context, signal, underWay }: Look): Promise<void> {
   const { clock, store } = context;
   const before = clock.fromWall(clock.wallNow() - LIMITS.overdueGraceMs);
   const overdue = await store.overdueRuns({ before, limit: LIMITS.sweepBatch });
   // So many at once are an outage that is over: run now, they would all run together.
-  if (overdue.length >= LIMITS.sweepBatch && (await catchUp({ context, signal, waits: false })) > 0) return;
+  if (overdue.length >= LIMITS.sweepBatch && (await catchUp({ context, signal, waits: false })) !== 'few') return;
   const byId = new Map(overdue.map((authorization) => [authorization.id, authorization]));
   await eachOf({ ids: [...byId.keys()], signal, underWay }, async (authorizationId) => {
     const authorization = byId.get(authorizationId);

@@ -42,8 +42,10 @@ export async function startWorker({
   const cancelling = new AbortController();
   const { clock, log, metrics } = context;
   await context.store.probeSources();
-  // Before any job is taken: all that is past due wakes at once, and waits for its new plan.
-  await catchUp({ context, signal: stopping.signal, waits: true });
+  // Before any job is taken: all that is past due wakes at once, and waits for its new plan. Purges and open tokens wait for nothing.
+  const caughtUp = catchUp({ context, signal: stopping.signal, waits: true });
+  const sweeping = runSweeper({ context, signal: stopping.signal, caughtUp });
+  await caughtUp;
   const service = createService(context);
   const open = createOpener({ privateJwks: intake.privateJwks });
   const consumers = consume({
@@ -62,7 +64,6 @@ export async function startWorker({
     signal: cancelling.signal,
   });
   const applying = applyCadence({ context, signal: stopping.signal });
-  const sweeping = runSweeper({ context, signal: stopping.signal });
   const reconciling = runReconciler({ context, census, signal: stopping.signal });
   const keeping = keepShards({ keeper: shards, context, takes: true, signal: stopping.signal });
   log.info('worker_started', { count: environment.WORKER_CONCURRENCY, reason: backend.kind });

@@ -164,10 +164,10 @@ if (postgres === null || !canStartRedis) {
       await stage.insert('due', 3, PERIOD_MS);
       const dueAt = stage.composition.context.clock.now() + HOUR_MS;
       await stage.sql(
-        `update perennial.authorizations set state = 'pending', period_ms = null where id = 'due-0000001'`,
+        `update perennial.authorizations set state = 'pending', period_ms = null, next_run_at = 0 where id = 'due-0000001'`,
       );
       await stage.sql(
-        `update perennial.authorizations set usage = 'ONE_TIME', period_ms = null, purge_due_at = $1 where id = 'due-0000002'`,
+        `update perennial.authorizations set usage = 'ONE_TIME', period_ms = null, next_run_at = 0, purge_due_at = $1 where id = 'due-0000002'`,
         [dueAt],
       );
       const reconciling = stage.reconcile();

@@ -136,7 +136,7 @@ describe('an attempt that a crash left open', () => {
     );
     const stop = new AbortController();
     await leaveOpen(hanging.id);
-    const sweeping = runSweeper({ context, signal: stop.signal });
+    const sweeping = runSweeper({ context, signal: stop.signal, caughtUp: Promise.resolve() });
     await until(
       'the hanging one is taken up',
       () => house.context.store.intent(hanging.id),

@@ -12,7 +12,7 @@ const SEED = 11;
 /** The whole thousand in a soak; a share of it, with fewer of the tokens that live for minutes, in an ordinary run. */
 const SOAK = process.env['PERENNIAL_SOAK'] === '1';
 const FLEET = SOAK ? 1_000 : 100;
-const SHORT_LIVED_DAYS = SOAK ? 60 : 7;
+const SHORT_LIVED_DAYS = SOAK ? 60 : 4;
 const LIMIT_MS = SOAK ? 3_600_000 : 120_000;
 
 const NETWORKS = ['TEFCA_IAS', 'CMS_9115', 'ONC_G10', 'CMS_9115'] as const;

@@ -2,7 +2,7 @@ import { readEnvironment } from '../../src/config.ts';
 import type { Service } from '../../src/contract/service.ts';
 import type { Context } from '../../src/flows/context.ts';
 import { createService } from '../../src/flows/serve.ts';
-import { SWEEPS } from '../../src/flows/sweep.ts';
+import { sweepRuns, URGENT_SWEEPS } from '../../src/flows/sweep.ts';
 import { compose } from '../../src/main/compose.ts';
 import { newKey } from './processes.ts';
 import type { Place } from './system-places.ts';
@@ -46,5 +46,5 @@ export function misled(context: Context, byMs: number): Context {
 /** One look of every kind at the store, and all that it leads to. */
 export async function sweepOnce(context: Context): Promise<void> {
   const signal = new AbortController().signal;
-  await Promise.all(SWEEPS.map((sweep) => sweep({ context, signal })));
+  await Promise.all([...URGENT_SWEEPS, sweepRuns].map((sweep) => sweep({ context, signal })));
 }

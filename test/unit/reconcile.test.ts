@@ -117,6 +117,12 @@ describe('what the queue lacks of an authorization', () => {
       [],
     ],
     ['the one fetch', { usage: 'ONE_TIME', periodMs: null }, nothing, ['no_fetch_job']],
+    [
+      'no fetch that waits for its purge alone: each try would be a request more',
+      { usage: 'ONE_TIME', periodMs: null, nextRunAt: NOW + HOUR_MS, purgeDueAt: NOW + HOUR_MS },
+      { ...nothing, jobs: [{ queue: 'purge', jobId: once, wakesAt: NOW + HOUR_MS }] },
+      [],
+    ],
     ['nothing, where the one fetch is done', { usage: 'ONE_TIME', periodMs: null, fetchedAt: NOW }, nothing, []],
     [
       'the end at the source after the fetch',
@@ -157,6 +163,10 @@ describe('what the queue lacks of an authorization', () => {
     const purge = wanted({ state: 'needs_reauthorization', purgeDueAt: NOW + HOUR_MS });
     expect(decideRepairs({ wanted: purge, held: nothing, now: NOW })).toEqual([
       { kind: 'add', queue: 'purge', at: NOW + HOUR_MS, authorizationId: ID, reason: 'no_purge_job' },
+    ]);
+    const waits = wanted({ usage: 'ONE_TIME', periodMs: null, nextRunAt: NOW + MINUTE_MS });
+    expect(decideRepairs({ wanted: waits, held: nothing, now: NOW })).toEqual([
+      { kind: 'add', queue: 'fetch-once', at: NOW + MINUTE_MS, authorizationId: ID, reason: 'no_fetch_job' },
     ]);
   });
 });

@@ -3,14 +3,13 @@ import { jobsOfKey, runsOfKey } from '../../contract/queue-keys.ts';
 import type { Found, FoundPage, Held, HeldJob } from '../../core/ports/census.ts';
 import type { CensusPlace } from './census-place.ts';
 import { DROP_SCRIPT, LOOK_SCRIPT } from './census-scripts.ts';
+import { instantOf } from './delayed-score.ts';
 import { AUTHORIZATION_QUEUES } from './layout.ts';
 import type { RedisClient } from './redis-connect.ts';
 import { authorizationIn, jobIdOf, REPEATING } from './trail.ts';
 
 /** Entries of a set that one step of a walk asks for. */
 const WALK_COUNT = 200;
-/** BullMQ scores a delayed job with its instant times this, and a running number below it. */
-const SCORE_PER_MS = 4_096;
 
 const jobReply = z.tuple([z.string(), z.string(), z.string()]);
 const lookReply = z.array(
@@ -67,10 +66,6 @@ function toHeld(reply: z.infer<typeof lookReply>[number] | undefined): Held {
       return queue === undefined ? [] : [{ queue, jobId, wakesAt: wakes === '' ? null : instantOf(wakes) }];
     }),
   };
-}
-
-function instantOf(score: string): number {
-  return Math.floor(Number(score) / SCORE_PER_MS);
 }
 
 /** A place on the walk is the number of a set and the cursor in it. */

@@ -1,6 +1,7 @@
 import type { ChainableCommander } from 'ioredis';
 import { z } from 'zod';
 import { type AuthorizationQueue, JOB_REASONS, type JobReason } from '../../core/ports/queue.ts';
+import { instantOf } from './delayed-score.ts';
 import { AUTHORIZATION_QUEUES, type Layout, type Shard } from './layout.ts';
 import { mastersOf, type RedisClient } from './redis-connect.ts';
 import { FORGET_NOTES_SCRIPT, TAKE_OUT_SCRIPT } from './redis-scripts.ts';
@@ -8,8 +9,6 @@ import { authorizationIn, jobIdOf } from './trail.ts';
 
 /** Entries that one step reads; each step is short for Redis. */
 const PAGE = 500;
-/** BullMQ scores a delayed job with its instant times this, and a running number below it. */
-const SCORE_PER_MS = 4_096;
 
 /** The lists in which a job lies that has not ended. Of the delayed ones most are runs that repeat, which are made anew from the store. */
 const LISTS = ['wait', 'paused', 'active'];
@@ -74,7 +73,7 @@ async function* strandedIn({
       jobIds.push(...page.filter((jobId) => jobId.startsWith(own)));
       if (page.length < PAGE) break;
     }
-    if (jobIds.length > 0) yield jobIds;
+    for (let from = 0; from < jobIds.length; from += PAGE) yield jobIds.slice(from, from + PAGE);
   }
   for (const set of SETS) {
     let cursor = '0';
@@ -112,7 +111,7 @@ async function move({
   const payload = data === null ? null : payloadSchema.safeParse(JSON.parse(data));
   if (authorizationId === null || payload?.success !== true) return 0;
   const score = await redis.zscore(`${base}delayed`, jobId);
-  const wakesAt = score === null ? null : Math.floor(Number(score) / SCORE_PER_MS);
+  const wakesAt = score === null ? null : instantOf(score);
   await add({ queue, authorizationId, reason: payload.data.reason, wakesAt });
   if ((await redis.eval(TAKE_OUT_SCRIPT, 1, `${base}${jobId}`, base, jobId)) === 1) return 1;
   await takeBack(authorizationId);

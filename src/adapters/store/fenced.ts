@@ -52,6 +52,8 @@ export function fenced<T>(
       .selectFrom('authorizations')
       .select(['state', 'state_reason', 'source', 'trouble', 'period_ms', 'told_at'])
       .where('id', '=', authorizationId)
+      // Webhooks and catch-ups write it without a lease.
+      .forNoKeyUpdate()
       .executeTakeFirst();
     if (row === undefined) return 'superseded';
     const { state_reason: stateReason, source, trouble, period_ms: periodMs, told_at: toldAt } = row;

@@ -1,6 +1,6 @@
 import type { Authorization } from '../authorization.ts';
+import type { Promises } from '../cadence.ts';
 import type { Instant } from '../clock.ts';
-import type { NetworkName } from '../networks.ts';
 import type { Plan } from '../reconcile.ts';
 
 /** What one worker at a time does for all. */
@@ -8,13 +8,6 @@ export type Duty = 'reconcile' | 'catch_up' | 'apply_cadence' | 'empty_shards';
 
 /** What the last complete pass over store and queue found. */
 export type LastPass = { readonly agoMs: number; readonly authorizations: number; readonly drift: number };
-
-/** When records count as late, where the authorization does not say itself; milliseconds. */
-export type LateAfter = {
-  readonly networks: Readonly<Partial<Record<NetworkName, number>>>;
-  /** By endpoint id. */
-  readonly endpoints: Readonly<Record<string, number>>;
-};
 
 /** An overdue run, as a catch-up plans it anew. */
 export type Overdue = Pick<Authorization, 'id' | 'phase'> & { readonly periodMs: number };
@@ -49,7 +42,7 @@ export type FleetStore = {
     readonly before: Instant;
     readonly now: Instant;
     readonly urgentBefore: Instant;
-    readonly lateAfter: LateAfter;
+    readonly lateAfter: Promises;
     readonly limit: number;
   }) => Promise<readonly Overdue[]>;
   /** Moves the plans of those that are still overdue; says how many. */

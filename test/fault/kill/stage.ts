@@ -68,7 +68,7 @@ export async function openStage({ postgres, redisUrl }: Services): Promise<Stage
   });
   const stopping = new AbortController();
   const watch = watchAttempts(context);
-  const sweeping = runSweeper({ context: watch.context, signal: stopping.signal });
+  const sweeping = runSweeper({ context: watch.context, signal: stopping.signal, caughtUp: Promise.resolve() });
   let closing: Promise<void> | null = null;
   const closeAll = async (): Promise<void> => {
     await hands.close();

@@ -50,7 +50,7 @@ export async function openPurgeStage({ postgres, redisUrl }: Services): Promise<
   const duePurges: Context['store']['duePurges'] = async (query) =>
     (await context.store.duePurges(query)).filter((id) => released.has(id));
   const survivor = { ...context, store: { ...context.store, duePurges } };
-  const sweeping = runSweeper({ context: survivor, signal: stopping.signal });
+  const sweeping = runSweeper({ context: survivor, signal: stopping.signal, caughtUp: Promise.resolve() });
   let closing: Promise<void> | null = null;
   const closeAll = async (): Promise<void> => {
     await hands.close();

@@ -4,7 +4,7 @@ import type { Context } from '../../../src/flows/context.ts';
 import { createTokenDesk, type TokenDesk } from '../../../src/flows/give-token.ts';
 import { refreshAndPull } from '../../../src/flows/refresh-and-pull.ts';
 import { release } from '../../../src/flows/release.ts';
-import { SWEEPS } from '../../../src/flows/sweep.ts';
+import { sweepRuns, URGENT_SWEEPS } from '../../../src/flows/sweep.ts';
 import { accept } from './accept.ts';
 import type { End, History } from './history.ts';
 import type { Plan } from './plan.ts';
@@ -129,7 +129,13 @@ function sweepEachSecond({
 }): void {
   const { timeline, tables } = world;
   const sweepers = workers.flatMap((worker) =>
-    SWEEPS.map((look, index) => ({ worker, look, index, underWay: new Set<string>(), looks: 0 })),
+    [...URGENT_SWEEPS, sweepRuns].map((look, index) => ({
+      worker,
+      look,
+      index,
+      underWay: new Set<string>(),
+      looks: 0,
+    })),
   );
   const finds = (worker: Worker): readonly boolean[] => {
     const before = worker.process.clock.wallNow() - LIMITS.overdueGraceMs;
