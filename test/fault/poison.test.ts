@@ -74,6 +74,18 @@ describe('an authorization whose workers die', () => {
     }
   });
 
+  test('comes back by a new consent too, with no crash of the old one on its account', async () => {
+    const { id, house } = await opened('consented-anew');
+    await dies({ store: house.context.store, id, times: CRASHES });
+    await house.service.pullNow({ id, actor: 'test' });
+    await house.reaches(id, 'quarantined', ({ state }) => state === 'quarantined');
+    const consentedAt = world.clock.now();
+    await house.accept(requestOf(await world.link({ exchanged: true }), { id, reauthorizes: true }));
+    await house.service.pullNow({ id, actor: 'test' });
+    await house.reaches(id, 'pulled again', ({ lastPull }) => Date.parse(lastPull?.at ?? '') >= consentedAt - 1);
+    expect(await house.status(id)).toMatchObject({ state: 'active' });
+  });
+
   test('is purged in time while it is quarantined', async () => {
     const { id, house } = await opened('purged');
     await dies({ store: house.context.store, id, times: CRASHES });
