@@ -80,3 +80,32 @@ test('two sets of metrics live side by side', async () => {
   left.metrics.repaired({ what: 'a' });
   expect(await right.text()).not.toContain('what="a"');
 });
+
+test('ages of records show by network and quantile beside how many are late, and a network without records is gone', async () => {
+  const { text, setGauges } = createMetrics();
+  const ageSeconds = { p50: 3_600, p90: 7_200, p99: 90_000, max: 100_000 };
+  let freshness = [
+    { network: 'TEFCA_IAS', authorizations: 100, late: 2, ageSeconds },
+    { network: 'ONC_G10', authorizations: 1, late: 0, ageSeconds: { p50: 1, p90: 1, p99: 1, max: 1 } },
+  ];
+  setGauges(async () => ({
+    authorizationsByState: {},
+    queueJobs: {},
+    purgesOverdue: 0,
+    purgeLag: { lagSeconds: null, oldestUnpurgedSeconds: 0, alert: false },
+    oldestRecordAgeSeconds: 100_000,
+    freshness,
+  }));
+  const lines = (await text()).split('\n');
+  for (const [quantile, age] of [
+    ['0.5', 3_600],
+    ['0.9', 7_200],
+    ['0.99', 90_000],
+    ['1', 100_000],
+  ] as const)
+    expect(lines).toContain(`perennial_record_age_seconds{network="TEFCA_IAS",quantile="${quantile}"} ${age}`);
+  expect(lines).toContain('perennial_records_late{network="TEFCA_IAS"} 2');
+  expect(lines).toContain('perennial_records_late{network="ONC_G10"} 0');
+  freshness = freshness.slice(0, 1);
+  expect(await text()).not.toContain('network="ONC_G10"');
+});

@@ -76,6 +76,18 @@ describe('keys and scopes', () => {
   });
 });
 
+describe('an operator', () => {
+  test('lets a quarantined authorization run again, and nobody does without the scope', async () => {
+    await accept('a-1');
+    const release = (key: string) => post(at('/v1/authorizations/a-1/release'), '{}', bearer(key));
+    const refused = await release(READER_KEY);
+    expect([refused.status, web.service.actors]).toEqual([403, ['service:portal']]);
+    const answer = await release(KEY);
+    expect([answer.status, web.service.actors]).toEqual([200, ['service:portal', 'service:portal']]);
+    expect(await answer.json()).toMatchObject({ id: 'a-1', state: 'active', why: 'released_by_operator' });
+  });
+});
+
 describe('reading and steering', () => {
   test('the list goes through all authorizations a page at a time', async () => {
     for (const id of ['a-1', 'a-2', 'a-3']) await accept(id);

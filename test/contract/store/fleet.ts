@@ -2,6 +2,7 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
 import type { Authorization } from '../../../src/core/authorization.ts';
 import { compareDeadlines } from '../../../src/core/catch-up.ts';
+import { phaseBucketOf } from '../../../src/core/phase.ts';
 import type { Store } from '../../../src/core/ports/store.ts';
 import {
   ACTOR,
@@ -29,7 +30,44 @@ async function insertedAs(store: Store, authorization: Authorization, tokens = t
   expect(await store.insert(value)).toBe('inserted');
 }
 
+async function placedIn({
+  store,
+  places,
+}: {
+  readonly store: Store;
+  readonly places: readonly Partial<Authorization>[];
+}) {
+  for (const place of places) {
+    const standing = { network: 'ONC_G10', usage: 'MULTIPLE', ...place } as const;
+    await insertedAs(store, authorizationOf(newId(), standing));
+  }
+}
+
 export function fleetContract(use: Use): void {
+  describe('places in the period', () => {
+    test('are counted by their parts: what stands and repeats, of one network, and nothing else', async () => {
+      const { store } = use();
+      const [full, lone, empty] = [phaseBucketOf(0.25), phaseBucketOf(0.5), phaseBucketOf(0.75)];
+      const count = async () => {
+        const loads = await store.phaseLoads({ network: 'ONC_G10', buckets: [full, lone, empty] });
+        return [full, lone, empty].map((bucket) => loads.get(bucket));
+      };
+      const [before = 0, alone = 0, none = 0] = await count();
+      await placedIn({
+        store,
+        places: [
+          ...[0.25, 0.25, 0.25 + 1e-6].map((phase) => ({ phase })),
+          { phase: 0.5, state: 'suspended' },
+          { phase: 0.25, usage: 'ONE_TIME' },
+          { phase: 0.25, network: 'CMS_9115' },
+          { phase: 0.25, state: 'needs_reauthorization' },
+          { phase: 0.25, state: 'purging' },
+        ],
+      });
+      expect(await count()).toEqual([before + 3, alone + 1, none]);
+    });
+  });
+
   describe('duties', () => {
     test('one of 20 that ask at once has a duty, keeps it as often as it asks, and loses it when it gives it back', async () => {
       const { store } = use();

@@ -47,6 +47,8 @@ export function createStoreModel({
   return { store, tables: parts.tables };
 }
 
+const ENDED: ReadonlySet<State> = new Set(['needs_reauthorization', 'purging', 'purged']);
+
 type Authorizations = Pick<
   Store,
   'insert' | 'get' | 'phaseLoads' | 'fingerprintsOf' | 'list' | 'countByState' | 'update' | 'updateAsOf'
@@ -65,7 +67,10 @@ function authorizations(parts: Parts): Authorizations {
     },
     get: async (id) => tables.authorizations.get(id)?.authorization ?? null,
     phaseLoads: async ({ network, buckets }) => {
-      const rows = [...tables.authorizations.values()].filter(({ authorization }) => authorization.network === network);
+      const rows = [...tables.authorizations.values()].filter(
+        ({ authorization: { network: its, usage, state } }) =>
+          its === network && usage === 'MULTIPLE' && !ENDED.has(state),
+      );
       const countOf = (bucket: number) =>
         rows.filter(({ authorization: { phase } }) => phaseBucketOf(phase) === bucket).length;
       return new Map(buckets.map((bucket) => [bucket, countOf(bucket)]));
