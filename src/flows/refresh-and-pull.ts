@@ -172,7 +172,7 @@ async function planAsOf({
     lateAfterMs: cadenceOf(authorization, context.cadence).lateAfterMs,
     now,
   });
-  const next: NextRun = news === null ? usual : { at: news, by: 'own_job' };
+  const next: NextRun = news === null || news >= usual.at ? usual : { at: news, by: 'own_job' };
   const whole = { ...patch, nextRunAt: next.at, nextPullAt };
   const asOf = { periodMs, toldAt };
   const written = await store.updateAsOf({

@@ -1,5 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createWebServer, type WebServer } from '../../src/adapters/web/server.ts';
+import { LIMITS } from '../../src/core/limits.ts';
+import { refreshAndPull } from '../../src/flows/refresh-and-pull.ts';
 import { createFakeService } from '../support/fake-service.ts';
 import { type System, startSystem } from '../support/system.ts';
 import { findServices, missingOf, type Place, productionPlace } from '../support/system-places.ts';
@@ -89,6 +91,33 @@ function tellsOfNews(open: () => Promise<Place>): void {
       (changes) => added.flat().every((one) => changes.added.includes(one)),
       { capMs: BEFORE_ANY_SLOT_MS },
     );
+  });
+
+  test('news that come in mid-pull are the next plan of that very run, and wait for no slot', async () => {
+    const { system } = use();
+    const id = 'told-while-it-pulls';
+    await settled(id);
+    const { store, clock } = system.context;
+    const ref = (await store.get(id))?.upstreamRef ?? 'none';
+    let told = false;
+    const commitRecords: typeof store.commitRecords = async (value) => {
+      const news = { source: 'telling', eventId: id, id: null, refs: [ref], at: clock.now(), plans: true };
+      if (!told) expect(await store.takeHook(news)).toEqual([id]);
+      told = true;
+      return store.commitRecords(value);
+    };
+    const outcome = await refreshAndPull({
+      context: { ...system.context, store: { ...store, commitRecords } },
+      authorizationId: id,
+      askedFor: true,
+      signal: new AbortController().signal,
+    });
+    expect(told).toBe(true);
+    expect(outcome).toMatchObject({
+      kind: 'again',
+      asDue: true,
+      afterWallMs: expect.closeTo(LIMITS.retryMinWallMs, -2),
+    });
   });
 
   test('a grant that the source says is over is looked at, and the source’s own answer ends it', async () => {

@@ -28,7 +28,7 @@ export type AtOnce = {
   readonly commitTokens: Write<Parameters<Store['commitTokens']>[0]>;
 };
 
-/** Writes that go together; of any two for one authorization the second goes later. */
+/** Writes that go together, each authorization's once in a statement. */
 export function atOnce(session: Session): AtOnce {
   const updates = byShape<Update>(session, updateStatement);
   const commits = byShape<Parameters<Store['commitTokens']>[0]>(session, commitStatement);
