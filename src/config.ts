@@ -94,6 +94,9 @@ export const environmentSchema = z.object({
   WORKER_CONCURRENCY: count(1_000)
     .default(10)
     .describe('Jobs of one queue that one worker runs at once; up to twice as many more may last beyond five seconds'),
+  WORKER_PULLS: count(1_000)
+    .default(30)
+    .describe('Pulls that one worker has under way at once, each with some MB; other runs do not wait for a place'),
   LOG_LEVEL: z.enum(['info', 'warn', 'error', 'silent']).default('info').describe('Log level'),
   CLOCK_SPEED: z.coerce
     .number()

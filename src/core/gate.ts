@@ -39,7 +39,7 @@ export type Holder = { readonly since: number; readonly until: number };
 
 /** The gate of one endpoint, shared by all workers. Instants and durations of wall time. */
 export type GateState = {
-  readonly holders: Readonly<Record<string, Holder>>;
+  readonly holders: ReadonlyMap<string, Holder>;
   readonly tokens: PartState;
   readonly pages: PartState;
   /** When whoever was turned away last comes back. */
@@ -49,7 +49,7 @@ export type GateState = {
 };
 
 export const FRESH_GATE: GateState = {
-  holders: {},
+  holders: new Map(),
   tokens: WELL,
   pages: WELL,
   lineEnd: 0,
@@ -82,17 +82,17 @@ type Entered = { readonly state: GateState; readonly decision: EnterDecision };
 export function enterGate({ state: before, rules, now, entrant }: At & { readonly entrant: Entrant }): Entered {
   const state = { ...before, holders: living(before.holders, now) };
   const { holder, needs, isFirst, mayProbe, rateWaitMs } = entrant;
-  const isThere = (id: string) => Object.hasOwn(state.holders, id);
+  const isThere = (id: string) => state.holders.has(id);
   const waits = rules.breaker;
   const standing = standingOf({ part: state[needs], isThere, waits, now });
   const turnAway = (reason: ClosedReason, from: number) => turnedAway({ state, rules, now, reason, from, isFirst });
   if (standing.kind === 'closed') return turnAway(standing.reason, standing.until);
   if (standing.kind === 'probe' && !mayProbe) return turnAway('breaker', now + waits.probeMs);
-  if (Object.keys(state.holders).length >= rules.concurrency) return turnAway('concurrency', now);
+  if (state.holders.size >= rules.concurrency) return turnAway('concurrency', now);
   if (rateWaitMs > 0) return turnAway('rate', now + rateWaitMs);
   const tokens = needs === 'tokens' ? standing : standingOf({ part: state.tokens, isThere, waits, now });
   const triesTokens = tokens.kind === 'probe' && mayProbe;
-  const holders = { ...state.holders, [holder]: { since: now, until: now + LIMITS.gateHolderMs } };
+  const holders = withHolder({ state, holder, since: now, now });
   const isProbe = standing.kind === 'probe' || triesTokens;
   return {
     state: {
@@ -147,8 +147,10 @@ function turnedAway({
 
 /** A run has left: its place is free, and what it took tells how long the next ones take. A probe that asked nothing leaves its question to the next. */
 export function leaveGate({ state, now, holder }: Omit<At, 'rules'> & { readonly holder: string }): GateState {
-  const { [holder]: mine, ...others } = state.holders;
+  const mine = state.holders.get(holder);
   if (mine === undefined) return state;
+  const others = new Map(state.holders);
+  others.delete(holder);
   const weight = LIMITS.gateServiceWeight;
   const tookMs = Math.min(Math.max(0, now - mine.since), LIMITS.gateServiceMaxMs);
   const freed = (part: PartState) => (part.breaker?.probe === holder ? withProbe(part, null) : part);
@@ -163,8 +165,8 @@ export function leaveGate({ state, now, holder }: Omit<At, 'rules'> & { readonly
 
 /** A run says that it lives: its place stays its own. One that was thought dead takes it again. */
 export function renewHolder({ state, now, holder }: Omit<At, 'rules'> & { readonly holder: string }): GateState {
-  const since = state.holders[holder]?.since ?? now;
-  return { ...state, holders: { ...state.holders, [holder]: { since, until: now + LIMITS.gateHolderMs } } };
+  const since = state.holders.get(holder)?.since ?? now;
+  return { ...state, holders: withHolder({ state, holder, since, now }) };
 }
 
 /** What a request's answer says of the endpoint. `sentAt` is when the request was sent. */
@@ -197,12 +199,22 @@ export function keepForMs({ state, now }: Omit<At, 'rules'>): number {
   const ends = [
     state.lineEnd,
     ...[state.tokens, state.pages].flatMap(({ throttledUntil, breaker }) => [throttledUntil, breaker?.until ?? 0]),
-    ...Object.values(state.holders).map(({ until }) => until),
+    ...[...state.holders.values()].map(({ until }) => until),
   ];
   return Math.max(0, Math.max(...ends) - now) + LIMITS.gateForgetMs;
 }
 
+function withHolder({
+  state,
+  holder,
+  since,
+  now,
+}: Omit<At, 'rules'> & { readonly holder: string; readonly since: number }): GateState['holders'] {
+  return new Map(state.holders).set(holder, { since, until: now + LIMITS.gateHolderMs });
+}
+
 function living(holders: GateState['holders'], now: number): GateState['holders'] {
-  const dead = Object.values(holders).some(({ until }) => until <= now);
-  return dead ? Object.fromEntries(Object.entries(holders).filter(([, { until }]) => until > now)) : holders;
+  const isDead = [...holders.values()].some(({ until }) => until <= now);
+  if (!isDead) return holders;
+  return new Map([...holders].filter(([, { until }]) => until > now));
 }

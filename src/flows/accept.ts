@@ -43,7 +43,7 @@ export async function accept({
   const inserted = await store.insert({
     authorization: draft.authorization,
     fingerprint: fingerprintOf({ key, request }),
-    keyFingerprint: key.fingerprint,
+    keyFingerprint: key.fingerprint(),
     tokens: sealTokens({ key, ...draft.tokens }),
     actor,
   });

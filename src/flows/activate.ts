@@ -15,7 +15,7 @@ import { spendOnce } from './spend.ts';
 import { sureNow } from './sure-now.ts';
 import { takeUp } from './take-up.ts';
 import { throughGate } from './through-gate.ts';
-import { openTokens } from './token-vault.ts';
+import { type OpenTokens, openTokens } from './token-vault.ts';
 import type { Work } from './work.ts';
 
 /** Exchanges the public token of a pending authorization; after that it is active and scheduled. */
@@ -35,17 +35,19 @@ export function activate({
   return takeUp({ context, authorizationId, signal, wanted: 'pending', part }, async (work) => {
     const { store } = context;
     const tokens = await store.tokens(authorizationId);
-    const publicToken = tokens === null ? null : openTokens({ key: work.key, row: tokens }).publicToken;
-    if (tokens === null || publicToken === null) throw new PerennialError('internal', { field: 'publicToken' });
+    const opened = tokens === null ? null : openTokens({ key: work.key, row: tokens });
+    const publicToken = opened?.publicToken ?? null;
+    if (tokens === null || opened === null || publicToken === null)
+      throw new PerennialError('internal', { field: 'publicToken' });
     const end = endThatHasCome({ ends: work.authorization.ends, now: await sureNow(context) });
     if (end !== null) {
       const reason = deadReasonOfEnd(end.kind);
       await declareDead({ work, reason });
       return { kind: 'done', reason };
     }
-    if (recovers) return exchangeToken({ work, tokens, publicToken });
+    if (recovers) return exchangeToken({ work, tokens, opened, publicToken });
     return throughGate({ work, needs: 'tokens', askedFor: false }, (inside) =>
-      exchangeToken({ work: inside, tokens, publicToken }),
+      exchangeToken({ work: inside, tokens, opened, publicToken }),
     );
   });
 }
@@ -53,10 +55,12 @@ export function activate({
 async function exchangeToken({
   work,
   tokens,
+  opened,
   publicToken,
 }: {
   readonly work: Work;
   readonly tokens: SealedTokens;
+  readonly opened: OpenTokens;
   readonly publicToken: Secret;
 }): Promise<JobOutcome> {
   const {
@@ -76,7 +80,7 @@ async function exchangeToken({
   switch (spending.kind) {
     case 'granted': {
       const { grant, sentAt, unsureAt } = spending;
-      const committed = await commitGrant({ work, grant, sentAt, unsureAt, tokens });
+      const committed = await commitGrant({ work, grant, sentAt, unsureAt, tokens, opened });
       if (committed.kind === 'superseded') {
         return { kind: 'done', reason: await rescueGrant({ work, grant, sentAt, tokens }) };
       }

@@ -4,18 +4,27 @@ import { steady } from '../core/calendar.ts';
 import type { Instant } from '../core/clock.ts';
 import { codeOf } from '../core/errors.ts';
 import { LIMITS } from '../core/limits.ts';
-import { type AuthorizationPatch, type CommitResult, moveTo, type SealedTokens } from '../core/ports/store.ts';
+import { type AuthorizationPatch, moveTo, type Plan, type SealedTokens, type Store } from '../core/ports/store.ts';
 import { doubtAfter, type TokenGrant } from '../core/token-outcome.ts';
 import { nextWarningOf } from './calendar.ts';
 import { WORKER_ACTOR } from './context.ts';
 import { createPatience } from './patience.ts';
 import { sureNow } from './sure-now.ts';
-import { sealGrant } from './token-vault.ts';
+import { type OpenTokens, sealGrant } from './token-vault.ts';
 import type { Work } from './work.ts';
 
 export type Committed =
-  | { readonly kind: 'committed'; readonly tokens: SealedTokens; readonly patch: AuthorizationPatch }
+  | {
+      readonly kind: 'committed';
+      readonly tokens: SealedTokens;
+      readonly patch: AuthorizationPatch;
+      /** Its plan was written with it: the lease is given back. */
+      readonly planned: boolean;
+    }
   | { readonly kind: 'superseded' };
+
+export type PlanWith = (patch: AuthorizationPatch) => Promise<Plan | null>;
+const NO_PLAN: PlanWith = async () => null;
 
 /**
  * Makes a granted pair durable: one compare-and-set on the token version. Only after that may the new access token be used.
@@ -27,7 +36,9 @@ export async function commitGrant({
   sentAt,
   unsureAt,
   tokens,
+  opened,
   more = {},
+  planWith = NO_PLAN,
 }: {
   readonly work: Work;
   readonly grant: TokenGrant;
@@ -35,24 +46,31 @@ export async function commitGrant({
   /** When an attempt before this one was sent without an answer, if one was. */
   readonly unsureAt: Instant | null;
   readonly tokens: SealedTokens;
+  /** What is in `tokens`. */
+  readonly opened: OpenTokens;
   /** What else is to be written with it. */
   readonly more?: AuthorizationPatch;
+  /** The plan that may go with it, made of what the pair makes of the authorization. */
+  readonly planWith?: PlanWith;
 }): Promise<Committed> {
   const { context, held, key, authorization } = work;
   const grant = withAssumedEnd({ grant: told, assumedMs: work.source.assumedRefreshLifetimeMs });
   const keepRefreshToken = authorization.usage === 'MULTIPLE';
   const doubtAt = await doubtLeft({ context, attempts: [tokens.doubtAt, unsureAt], sentAt });
-  const next = sealGrant({ key, grant, previous: tokens, keepRefreshToken, sentAt, doubtAt });
+  const next = sealGrant({ key, grant, previous: tokens, before: opened, keepRefreshToken, sentAt, doubtAt });
   const patch = { ...patchOf({ work, grant, sentAt, next }), ...more };
-  const value = { ...held.fence, expectedVersion: tokens.version, tokens: next, patch, actor: WORKER_ACTOR };
+  const plan = await planWith(patch);
+  const write = { ...held.fence, expectedVersion: tokens.version, tokens: next, patch, actor: WORKER_ACTOR };
+  const value = plan === null ? write : { ...write, plan };
   const result = await insistently({ work, write: () => context.store.commitTokens(value) });
   if (result === 'superseded') return { kind: 'superseded' };
   // Granting is the proof that the source takes our credentials and answers. The pair is safe already: a store that fails here costs nothing.
-  if (held.standing?.sourceCondition === null) return { kind: 'committed', tokens: next, patch };
+  const committed = { kind: 'committed', tokens: next, patch, planned: result === 'planned' } as const;
+  if (held.standing?.sourceCondition === null) return committed;
   await context.store.clearSource({ source: work.source.name, at: context.clock.now() }).catch((error: unknown) => {
     context.log.warn('source_not_cleared', { source: work.source.name, code: codeOf(error) });
   });
-  return { kind: 'committed', tokens: next, patch };
+  return committed;
 }
 
 /**
@@ -147,8 +165,8 @@ async function insistently({
   write,
 }: {
   readonly work: Work;
-  readonly write: () => Promise<CommitResult>;
-}): Promise<CommitResult> {
+  readonly write: () => ReturnType<Store['commitTokens']>;
+}): ReturnType<Store['commitTokens']> {
   const { clock, log } = context;
   const patience = createPatience(context);
   for (;;) {

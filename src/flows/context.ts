@@ -8,6 +8,7 @@ import type { Log, Metrics } from '../core/ports/telemetry.ts';
 import type { Sources } from '../core/ports/upstream.ts';
 import type { Vault } from '../core/ports/vault.ts';
 import type { Learner } from './learn.ts';
+import type { PullPlaces } from './pull-places.ts';
 import type { Suspects } from './suspects.ts';
 
 /** Everything a flow may touch. Made once by the composition root, handed to every flow. */
@@ -19,6 +20,8 @@ export type Context = {
   readonly gates: Gates;
   /** Of this process: see flows/suspects.ts. */
   readonly suspects: Suspects;
+  /** Of this process: see flows/pull-places.ts. */
+  readonly pulls: PullPlaces;
   readonly codec: Codec;
   readonly clock: Clock;
   readonly entropy: Entropy;

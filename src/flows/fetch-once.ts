@@ -50,7 +50,7 @@ async function fetchNow({ work, wantsEnd }: { readonly work: Work; readonly want
   const access = await ensureAccessToken({ ...work, neededUntil: startedAt, rejected: false });
   if (access.kind !== 'token') return notGiven({ work, access });
   const giver = createTokenGiver({ work, first: access, neededUntil: startedAt });
-  const report = await pullRecords({ work, giveToken: giver.give });
+  const report = await context.pulls.within(held.signal, () => pullRecords({ work, giveToken: giver.give }));
   const finish = async (pulled: AuthorizationPatch): Promise<JobOutcome> => {
     // With a next run the sweep brings back what a crash leaves out between the fetch and the end.
     const patch = { ...pulled, fetchedAt: startedAt, nextRunAt: wantsEnd ? startedAt : null };

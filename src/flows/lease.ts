@@ -19,6 +19,9 @@ export type Held = {
 
 export type LeaseOutcome<T> = { readonly kind: 'held'; readonly value: T } | { readonly kind: 'taken' };
 
+/** Why a wait of ours ends early: an abort without a reason makes an error with a stack, for each run. */
+const OVER = 'over';
+
 type Leasing = Pick<Context, 'clock' | 'log' | 'owner' | 'stopping'> & {
   readonly store: Pick<Store, 'takeLease' | 'seizeLease' | 'renewLease' | 'releaseLease'>;
 };
@@ -72,7 +75,7 @@ export async function withLease<T>(
       }),
     };
   } finally {
-    done.abort();
+    done.abort(OVER);
     await renewing;
     if (!released) await release({ context, fence, crashes: left });
   }
@@ -143,5 +146,5 @@ async function within<T>({
 }): Promise<T | null> {
   const answered = new AbortController();
   const waiting = clock.sleep(wallMs, answered.signal).then(() => null);
-  return Promise.race([answer, waiting]).finally(() => answered.abort());
+  return Promise.race([answer, waiting]).finally(() => answered.abort(OVER));
 }

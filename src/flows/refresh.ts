@@ -6,18 +6,23 @@ import type { Intent, SealedTokens, Standing } from '../core/ports/store.ts';
 import type { DataKey } from '../core/ports/vault.ts';
 import type { Secret } from '../core/secret.ts';
 import { deadReasonOf } from '../core/token-outcome.ts';
-import { commitGrant } from './commit-grant.ts';
+import { commitGrant, type PlanWith } from './commit-grant.ts';
 import { rescueGrant } from './rescue.ts';
 import { type Spending, spendOnce } from './spend.ts';
 import { sureNow } from './sure-now.ts';
-import { openTokens } from './token-vault.ts';
+import { type OpenTokens, openTokens } from './token-vault.ts';
 import type { Work } from './work.ts';
 
 export type GivenToken = {
   readonly kind: 'token';
   readonly accessToken: Secret;
   readonly tokens: SealedTokens;
+  /** The plan for the next run was written with it, and the lease given back: this run is over. */
+  readonly planned?: boolean;
 };
+
+/** A run that asks for a token. */
+type Asked = Work & { readonly rejected: boolean; readonly planWith?: PlanWith };
 
 export type AccessOutcome =
   | GivenToken
@@ -35,12 +40,14 @@ export type AccessOutcome =
 /**
  * A valid access token that lasts until `neededUntil`, refreshing it when it must (design, section 6). The caller holds the lease.
  * `rejected` says that the source has just refused the stored access token. `asTaken` is what stood behind the lease, for a holder who has written nothing since.
+ * `planWith` makes the plan that a new pair may be committed with; the token is then `planned`.
  */
 export async function ensureAccessToken(
   work: Work & {
     readonly neededUntil: Instant;
     readonly rejected: boolean;
     readonly asTaken?: Pick<Standing, 'tokens' | 'intent'> | null;
+    readonly planWith?: PlanWith;
   },
 ): Promise<AccessOutcome> {
   const { context, authorization, key } = work;
@@ -84,7 +91,7 @@ function waiting({
   until,
   trouble = authorization.trouble?.kind ?? 'outage',
 }: {
-  readonly work: Work & { readonly rejected: boolean };
+  readonly work: Asked;
   readonly tokens: SealedTokens;
   readonly until: Instant;
   readonly trouble?: TroubleKind;
@@ -105,12 +112,13 @@ async function refresh({
   tokens,
   earlier,
 }: {
-  readonly work: Work & { readonly rejected: boolean };
+  readonly work: Asked;
   readonly tokens: SealedTokens;
   readonly earlier: Intent | null;
 }): Promise<AccessOutcome> {
   const { context, authorization, key, source } = work;
-  const { refreshToken } = openTokens({ key, row: tokens });
+  const opened = openTokens({ key, row: tokens });
+  const { refreshToken } = opened;
   if (refreshToken === null) return { kind: 'dead', reason: 'refresh_expired' };
   const sinceStart = context.clock.stopwatch();
   const spending = await spendOnce({
@@ -126,25 +134,34 @@ async function refresh({
     outcome: spending.kind === 'trouble' ? spending.trouble : spending.kind,
     durationMs: sinceStart(),
   });
-  return settle({ work, tokens, spending });
+  return settle({ work, tokens, opened, spending });
 }
 
 async function settle({
   work,
   tokens,
+  opened,
   spending,
 }: {
-  readonly work: Work & { readonly rejected: boolean };
+  readonly work: Asked;
   readonly tokens: SealedTokens;
+  readonly opened: OpenTokens;
   readonly spending: Spending;
 }): Promise<AccessOutcome> {
   const { context, authorization, key } = work;
   switch (spending.kind) {
     case 'granted': {
       const { grant, sentAt, unsureAt } = spending;
-      const committed = await commitGrant({ work, grant, sentAt, unsureAt, tokens });
+      const { planWith } = work;
+      const beside = planWith === undefined ? {} : { planWith };
+      const committed = await commitGrant({ work, grant, sentAt, unsureAt, tokens, opened, ...beside });
       if (committed.kind === 'committed')
-        return { kind: 'token', accessToken: grant.accessToken, tokens: committed.tokens };
+        return {
+          kind: 'token',
+          accessToken: grant.accessToken,
+          tokens: committed.tokens,
+          planned: committed.planned,
+        };
       await rescueGrant({ work, grant, sentAt, tokens });
       return siblingsTokens({ work, tokens });
     }

@@ -9,6 +9,7 @@ import { commitGrant } from './commit-grant.ts';
 import { type Held, withLease } from './lease.ts';
 import { createPatience } from './patience.ts';
 import { enqueueJobs } from './schedule.ts';
+import { openTokens } from './token-vault.ts';
 import type { Work } from './work.ts';
 
 /** The verdicts that a late reply proves wrong. */
@@ -87,7 +88,9 @@ async function storeLate({
   // Whoever took over may have offered the old token once more, and a source that punishes reuse kills this pair with it: the doubt stays with it.
   const unsureAt = Math.max(now, sentAt);
   const patched = { ...work, authorization: standing, held };
-  const committed = await commitGrant({ work: patched, grant, sentAt, unsureAt, tokens, more: condemned ? alive : {} });
+  const opened = openTokens({ key: work.key, row: tokens });
+  const more = condemned ? alive : {};
+  const committed = await commitGrant({ work: patched, grant, sentAt, unsureAt, tokens, opened, more });
   if (committed.kind === 'superseded') return dropped(late);
   const active = { ...authorization, ...committed.patch };
   if (authorization.state !== 'active') await enqueueJobs({ context, authorization: active, reason: 'repaired' });

@@ -14,8 +14,6 @@ export type OpenTokens = {
   readonly patient: Secret | null;
 };
 
-const FIELDS = ['accessToken', 'refreshToken', 'publicToken', 'patient'] as const;
-
 /** Seals tokens under their version: an older pair moved into a newer row does not open. */
 export function sealTokens({
   key,
@@ -25,13 +23,23 @@ export function sealTokens({
   readonly key: DataKey;
   readonly tokens: OpenTokens;
 }): SealedTokens {
-  const text = JSON.stringify(Object.fromEntries(FIELDS.map((field) => [field, tokens[field]?.reveal() ?? null])));
+  const { accessToken, refreshToken, publicToken, patient } = tokens;
+  const text = JSON.stringify({
+    accessToken: textOf(accessToken),
+    refreshToken: textOf(refreshToken),
+    publicToken: textOf(publicToken),
+    patient: textOf(patient),
+  });
   const sealed = key.seal({
     purpose: 'tokens',
     context: contextOf(facts.version),
-    bytes: new TextEncoder().encode(text),
+    bytes: Buffer.from(text, 'utf8'),
   });
   return { ...facts, hasRefreshToken: tokens.refreshToken !== null, sealed };
+}
+
+function textOf(secret: Secret | null): string | null {
+  return secret === null ? null : secret.reveal();
 }
 
 /** @throws PerennialError `unseal_failed` when the row was altered or belongs elsewhere. */
@@ -57,6 +65,7 @@ export function sealGrant({
   key,
   grant,
   previous,
+  before,
   keepRefreshToken,
   sentAt,
   doubtAt,
@@ -64,12 +73,13 @@ export function sealGrant({
   readonly key: DataKey;
   readonly grant: TokenGrant;
   readonly previous: SealedTokens;
+  /** What is in `previous`. */
+  readonly before: OpenTokens;
   /** False for ONE_TIME: what may be used once only is not kept at all. */
   readonly keepRefreshToken: boolean;
   readonly sentAt: Instant;
   readonly doubtAt: Instant | null;
 }): SealedTokens {
-  const before = openTokens({ key, row: previous });
   const refreshToken = keepRefreshToken ? (grant.refreshToken ?? before.refreshToken) : null;
   const patient = before.patient ?? (grant.patient === null ? null : new Secret(grant.patient));
   const kept = grant.refreshToken === null && grant.refreshEnd.kind === 'unknown';

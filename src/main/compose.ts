@@ -26,6 +26,7 @@ import type { Notary, SigningJwk } from '../core/ports/notary.ts';
 import type { Store } from '../core/ports/store.ts';
 import type { Context } from '../flows/context.ts';
 import { createLearner } from '../flows/learn.ts';
+import { createPullPlaces } from '../flows/pull-places.ts';
 import { createSuspects } from '../flows/suspects.ts';
 import { gaugesOf } from './gauges.ts';
 import { openInstallation, openVault, proveTogether } from './installation.ts';
@@ -106,6 +107,7 @@ async function open({
     sources,
     gates,
     suspects: createSuspects(),
+    pulls: createPullPlaces({ count: environment.WORKER_PULLS }),
     codec: createCodec(),
     clock,
     entropy,

@@ -73,8 +73,8 @@ export async function benchFleet({
     const before = await server.requests();
     const ours = await spent(lanes.ours);
     const refreshed = (await server.requests()) - before;
-    // A few come to their own slot meanwhile.
-    if (refreshed < jobs || refreshed > jobs * 1.1) throw new Error(`${refreshed} refreshes in ${jobs} runs`);
+    // A few come to their own slot meanwhile: one before its turn refreshes once more, one after it finds nothing to do.
+    if (refreshed < jobs * 0.99 || refreshed > jobs * 1.1) throw new Error(`${refreshed} refreshes in ${jobs} runs`);
     rounds.push({ ours, noOps: await spent(lanes.noOps), bare });
   }
   const counted = rounds.slice(WARM_UP_ROUNDS);

@@ -24,9 +24,10 @@ import { benchSlicing } from './slicing.ts';
 const DEFAULT_ROUNDS = '5';
 /** About 50 MB. */
 const DEFAULT_RESOURCES = '20000';
-const DEFAULT_JOBS = '500';
-/** As many runs at once as a worker does by itself, and as many as one that has a lot to do should be given. */
-const CONCURRENCIES = [10, 40] as const;
+/** So many that the first fetches of jobs, which BullMQ makes one after the other, are few beside them. */
+const DEFAULT_JOBS = '4000';
+/** As many runs at once as a worker does by itself, and as many as one that mostly refreshes should be given. */
+const CONCURRENCIES = [10, 150] as const;
 /** Authorizations whose keys are weighed; from here on the weight of each stays. */
 const WEIGHED = 10_000;
 /** The script's speed is the same for every page, and it is slow: it gets the first pages up to here. */

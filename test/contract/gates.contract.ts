@@ -107,6 +107,17 @@ export function gatesContract(name: string, fleet: () => Fleet): void {
 }
 
 function letsInSoMany(fleet: () => Fleet): void {
+  test('many endpoints at the same moment let in their own each, whatever goes together', async () => {
+    const { both } = fleet();
+    const names = Array.from({ length: 150 }, newEndpoint);
+    const entries = await Promise.all(names.map((endpointId) => enterMany({ both, endpointId, count: 6 })));
+    expect(new Set(entries.map((one) => open(one).length))).toEqual(new Set([4]));
+    const inside = open(entries.flat());
+    await Promise.all(inside.map((entry) => entry.leave()));
+    const again = await Promise.all(names.map((endpointId) => enterMany({ both, endpointId, count: 1 })));
+    expect(open(again.flat())).toHaveLength(150);
+  });
+
   test('as many runs as an endpoint may have are in at once over all processes, and each that leaves makes room for one', async () => {
     const { both } = fleet();
     const endpointId = newEndpoint();

@@ -29,8 +29,8 @@ describe('what is derived from the installation key', () => {
     const other = await before.create('another');
     expect(deriveIntakeKeys(other).publicJwk.x).not.toBe(deriveIntakeKeys(key).publicJwk.x);
     expect(createNotary(other).keyId).not.toBe(createNotary(key).keyId);
-    expect(new Set([key, same, other].map(({ fingerprint }) => fingerprint)).size).toBe(2);
-    expect(key.fingerprint).toMatch(/^[A-Za-z0-9_-]{22}$/);
+    expect(new Set([key, same, other].map(({ fingerprint }) => fingerprint())).size).toBe(2);
+    expect(key.fingerprint()).toMatch(/^[A-Za-z0-9_-]{22}$/);
     expect(key.derive('a')).toHaveLength(32);
     expect(key.derive('a')).not.toStrictEqual(key.derive('b'));
   });

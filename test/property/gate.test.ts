@@ -133,7 +133,7 @@ function check({
     if (now < throttledUntil) throw new Error('a throttled endpoint was asked');
     if (breaker !== null && now < breaker.until) throw new Error('an open breaker let one in');
     const probe = breaker?.probe ?? null;
-    const holds = probe !== null && (before.holders[probe]?.until ?? 0) > now;
+    const holds = probe !== null && (before.holders.get(probe)?.until ?? 0) > now;
     if (holds) throw new Error('two probe at once');
     return;
   }

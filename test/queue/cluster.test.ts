@@ -1,6 +1,10 @@
-import { afterAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { openQueueBackend } from '../../src/adapters/queue/backend.ts';
+import { becomesUsable, connectRedis, type RedisClient } from '../../src/adapters/queue/redis-connect.ts';
+import { parseRedisUrl } from '../../src/contract/redis-address.ts';
 import { codeOf } from '../../src/core/errors.ts';
+import type { Gates } from '../../src/core/ports/gates.ts';
+import { gatesAt, gatesContract, handClock } from '../contract/gates.contract.ts';
 import { type OwnCluster, startOwnCluster } from '../support/own-cluster.ts';
 import { sayWhenOwnServersAreMissing } from '../support/own-servers.ts';
 import { HOUR_MS, openBench, recorder, waitUntil } from './bench.ts';
@@ -8,6 +12,7 @@ import { queueContract } from './queue.contract.ts';
 import { redisPlace } from './redis-place.ts';
 
 const SHARDS = 4;
+const PRODUCER = { connectTimeoutMs: 2_000, commandTimeoutMs: 2_500, waits: false, reconnects: true } as const;
 
 const here = sayWhenOwnServersAreMissing();
 const cluster: OwnCluster | null = here ? await startOwnCluster() : null;
@@ -20,6 +25,31 @@ describe.runIf(cluster !== null)('a Redis Cluster of three masters', () => {
   queueContract('WorkQueue on a Redis Cluster with four shards', async () =>
     redisPlace({ url, nodeUrls, shards: SHARDS }),
   );
+
+  describe('its gates', () => {
+    const clock = handClock();
+    const connections: RedisClient[] = [];
+    const fleet: Gates[] = [];
+    beforeAll(async () => {
+      for (let process = 0; process < 2; process += 1) {
+        const address = parseRedisUrl(url);
+        if (address === null) throw new Error('no address');
+        const client = connectRedis({ address, manners: PRODUCER });
+        expect(await becomesUsable({ client, withinMs: 10_000 })).toBe(true);
+        connections.push(client);
+        fleet.push(gatesAt({ redis: client, prefix: 'gates', clock }));
+      }
+    });
+    afterAll(async () => {
+      for (const gates of fleet) await gates.close();
+      for (const client of connections) client.disconnect();
+    });
+    gatesContract('shared by two processes', () => {
+      const [left, right] = fleet;
+      if (left === undefined || right === undefined) throw new Error('no gates');
+      return { clock, both: [left, right] };
+    });
+  });
 
   test('all keys of one authorization lie in one slot, and many authorizations on every master', async () => {
     const place = redisPlace({ url, nodeUrls, shards: 16, prefix: 'spread' });

@@ -33,6 +33,7 @@ describe('the environment', () => {
       LOG_LEVEL: 'info',
       CLOCK_SPEED: 1,
       WORKER_CONCURRENCY: 10,
+      WORKER_PULLS: 30,
       DASHBOARD_WRITABLE: false,
     });
     expect(environment.REDIS_URL).toBeUndefined();

@@ -1,23 +1,30 @@
 const FORGET_GONE_JOBS = `
-for _, member in ipairs(redis.call('SMEMBERS', KEYS[1])) do
-  if redis.call('EXISTS', ARGV[1] .. ':' .. member) == 0 then redis.call('SREM', KEYS[1], member) end
+local function forgetGoneJobs(jobs)
+  for _, member in ipairs(redis.call('SMEMBERS', jobs)) do
+    if redis.call('EXISTS', ARGV[1] .. ':' .. member) == 0 then redis.call('SREM', jobs, member) end
+  end
 end
 `;
 
 /** Notes a job under its authorization and forgets the noted ones that are gone. KEYS: the set. ARGV: prefix, `<queue>:<job id>`. */
 export const NOTE_SCRIPT = `${FORGET_GONE_JOBS}
+forgetGoneJobs(KEYS[1])
 redis.call('SADD', KEYS[1], ARGV[2])
 `;
 
 /**
- * Notes a run of a repeating job, and forgets the noted jobs and runs that are gone. KEYS: the set of noted jobs, the noted runs. ARGV: prefix, what the runs' ids
- * begin with as `<queue>:<job id>`, the milliseconds in this one's id.
+ * Notes runs of repeating jobs, and forgets the noted jobs and runs of their authorizations that are gone. KEYS: for each run the set of noted jobs and the noted
+ * runs. ARGV: prefix, then for each run what its authorization's ids begin with as `<queue>:<job id>`, and the milliseconds in its own.
  */
-export const NOTE_RUN_SCRIPT = `${FORGET_GONE_JOBS}
-for _, at in ipairs(redis.call('ZRANGE', KEYS[2], 0, -1)) do
-  if redis.call('EXISTS', ARGV[1] .. ':' .. ARGV[2] .. at) == 0 then redis.call('ZREM', KEYS[2], at) end
+export const NOTE_RUNS_SCRIPT = `${FORGET_GONE_JOBS}
+for place = 1, #KEYS, 2 do
+  local runs, begin = KEYS[place + 1], ARGV[place + 1]
+  forgetGoneJobs(KEYS[place])
+  for _, at in ipairs(redis.call('ZRANGE', runs, 0, -1)) do
+    if redis.call('EXISTS', ARGV[1] .. ':' .. begin .. at) == 0 then redis.call('ZREM', runs, at) end
+  end
+  redis.call('ZADD', runs, 0, ARGV[place + 2])
 end
-redis.call('ZADD', KEYS[2], 0, ARGV[3])
 `;
 
 /**

@@ -5,9 +5,9 @@ import { toColumns } from './authorization-row.ts';
 import { gathered } from './gather.ts';
 import { kept } from './kept.ts';
 import { endOf, RELEASED } from './lease-columns.ts';
+import { GIVEN, prepared } from './prepared.ts';
 import type { Session } from './session.ts';
-import type { Db } from './tables.ts';
-import { toIntentColumns, toTokenColumns } from './token-row.ts';
+import { INTENT_COLUMNS, TOKEN_COLUMNS, toIntentColumns, toTokenColumns } from './token-row.ts';
 
 /*
  * The writes of ordinary runs, each kind of them one statement: those of all runs that write at the same moment go together, with one commit for all. They do what
@@ -19,35 +19,39 @@ import { toIntentColumns, toTokenColumns } from './token-row.ts';
 type Write<I> = (input: I) => Promise<boolean>;
 type Given = { readonly authorizationId: string; readonly fence: number };
 type Columns = Readonly<Record<string, unknown>>;
+/** A write beside the columns of its patch, which tell what it may go together with. */
+type WithColumns<I> = I & { readonly columns: Columns };
 type Update = Parameters<Store['update']>[0] & { readonly asOf?: AsOf };
+type Commit = Parameters<Store['commitTokens']>[0];
+type OpenIntent = Parameters<Store['openIntent']>[0];
 
 /** {@link Store.update}, {@link Store.openIntent} and {@link Store.commitTokens}, as far as they are ordinary. */
 export type AtOnce = {
   readonly update: Write<Update>;
-  readonly openIntent: Write<Parameters<Store['openIntent']>[0]>;
-  readonly commitTokens: Write<Parameters<Store['commitTokens']>[0]>;
+  readonly openIntent: Write<OpenIntent>;
+  readonly commitTokens: Write<Commit>;
 };
 
 /** Writes that go together, each authorization's once in a statement. */
 export function atOnce(session: Session): AtOnce {
-  const updates = byShape<Update>(session, updateStatement);
-  const commits = byShape<Parameters<Store['commitTokens']>[0]>(session, commitStatement);
+  const updates = byShape<WithColumns<Update>>(session, { rowOf: updateRow, textOf: updateText });
+  const commits = byShape<WithColumns<Commit>>(session, { rowOf: commitRow, textOf: commitText });
+  const intents = writer<OpenIntent>({ session, rowOf: intentRow, text: intentText() });
   return {
-    update: async (value) => isPlain(value.patch) && updates(shapeOf(value.patch), value),
-    openIntent: writer<Parameters<Store['openIntent']>[0]>(session, openIntentStatement),
-    commitTokens: async (value) => isPlain(value.patch) && commits(shapeOf(value.patch), value),
+    update: async (value) => isPlain(value.patch) && updates({ ...value, columns: toColumns(value.patch) }),
+    openIntent: intents,
+    commitTokens: async (value) => {
+      const { patch, plan } = value;
+      const whole = plan === undefined ? patch : { ...patch, ...plan.patch };
+      return isPlain(whole) && commits({ ...value, columns: toColumns(whole) });
+    },
   };
 }
 
 /** Moves, and doubts that begin or end, have an entry or an event beside them. */
 function isPlain(patch: AuthorizationPatch): boolean {
   const { state, stateReason, trouble } = patch;
-  return state === undefined && stateReason === undefined && trouble?.kind !== 'unsure' && shapeOf(patch) !== '';
-}
-
-/** The columns of a patch: what has the same ones goes in the same statement. */
-function shapeOf(patch: AuthorizationPatch): string {
-  return Object.keys(toColumns(patch)).join();
+  return state === undefined && stateReason === undefined && trouble?.kind !== 'unsure';
 }
 
 /** A doubt that a patch would end is told as an event. */
@@ -55,25 +59,35 @@ function noDoubtEnds(shape: string): RawBuilder<unknown> {
   return shape.split(',').includes('trouble') ? sql`a.trouble is distinct from 'unsure'` : sql`true`;
 }
 
-function byShape<I extends Given>(
-  session: Session,
-  statementOf: (inputs: readonly I[], shape: string) => RawBuilder<Done>,
-): (shape: string, input: I) => Promise<boolean> {
+/** How one kind of write is put: a row of JSON for each, and the statement that takes them all. */
+type Kind<I> = {
+  readonly rowOf: (input: I) => Columns;
+  readonly textOf: (shape: string) => RawBuilder<Done>;
+};
+type Done = { readonly id: string };
+
+/** What has the same columns goes in the same statement. */
+function byShape<I extends WithColumns<Given>>(session: Session, { rowOf, textOf }: Kind<I>): Write<I> {
   const writers = new Map<string, Write<I>>();
-  return (shape, input) => {
-    const write = writers.get(shape) ?? writer<I>(session, (inputs) => statementOf(inputs, shape));
+  return async (input) => {
+    const shape = Object.keys(input.columns).join();
+    if (shape === '') return false;
+    const write = writers.get(shape) ?? writer<I>({ session, rowOf, text: textOf(shape) });
     writers.set(shape, write);
     return write(input);
   };
 }
 
-type Done = { readonly id: string };
-
 /** What is wrong with one of them may keep all from being written: then each is left to its own transaction. */
-function writer<I extends Given>(session: Session, statementOf: (inputs: readonly I[]) => RawBuilder<Done>): Write<I> {
+function writer<I extends Given>({
+  session,
+  rowOf,
+  text,
+}: Pick<Kind<I>, 'rowOf'> & { readonly session: Session; readonly text: RawBuilder<Done> }): Write<I> {
+  const statement = prepared(text);
   return gathered(async (inputs: readonly I[]) => {
     try {
-      const done = await session.query(async (db: Db) => (await statementOf(inputs).execute(db)).rows);
+      const done = await session.query((db) => statement(db, [JSON.stringify(inputs.map(rowOf))]));
       const ids = new Set(done.map(({ id }) => id));
       return inputs.map(({ authorizationId }) => ids.has(authorizationId));
     } catch (error) {
@@ -83,37 +97,45 @@ function writer<I extends Given>(session: Session, statementOf: (inputs: readonl
   });
 }
 
-function updateStatement(inputs: readonly Update[], shape: string): RawBuilder<Done> {
-  const given = inputs.map(({ authorizationId: id, fence, patch, release, asOf }) => {
-    const seen = { is_as_of: asOf !== undefined, period_ms: asOf?.periodMs ?? null, told_at: asOf?.toldAt ?? null };
-    return { id, fence, releaser: release?.owner ?? null, ...seen, patch: inJson(toColumns(patch)) };
-  });
+/** What a plan was made of, and whether it still stands there. */
+function knownOf(asOf: AsOf | undefined): Columns {
+  return { is_as_of: asOf !== undefined, period_ms: asOf?.periodMs ?? null, told_at: asOf?.toldAt ?? null };
+}
+const AS_KNOWN = sql`(not given.is_as_of or
+  (a.period_ms is not distinct from given.period_ms and a.told_at is not distinct from given.told_at))`;
+/** The last write of a holder gives its lease back. */
+const RELEASE = sql`
+  update perennial.leases as l set ${RELEASED} from standing where l.authorization_id = standing.id and l.owner = standing.releaser`;
+
+function updateRow({ authorizationId: id, fence, columns, release, asOf }: WithColumns<Update>): Columns {
+  return { id, fence, releaser: release?.owner ?? null, ...knownOf(asOf), patch: inJson(columns) };
+}
+
+function updateText(shape: string): RawBuilder<Done> {
   return sql`${kept}
     with given as (
-      select * from jsonb_to_recordset(${JSON.stringify(given)}::jsonb) as one(
+      select * from jsonb_to_recordset(${GIVEN.first}::jsonb) as one(
         id text, fence bigint, releaser text, is_as_of boolean, period_ms double precision, told_at double precision, patch jsonb)),
     standing as (
       select given.* from given
         join perennial.leases as l on l.authorization_id = given.id and l.fence = given.fence
         join perennial.authorizations as a on a.id = given.id
-      where a.state <> 'purged' and ${noDoubtEnds(shape)} and (not given.is_as_of or
-        (a.period_ms is not distinct from given.period_ms and a.told_at is not distinct from given.told_at))
+      where a.state <> 'purged' and ${noDoubtEnds(shape)} and ${AS_KNOWN}
       for no key update of l, a skip locked),
-    released as (
-      update perennial.leases as l set ${RELEASED} from standing where l.authorization_id = standing.id and l.owner = standing.releaser)
+    released as (${RELEASE})
     update perennial.authorizations as a set ${assignedFrom('patched', shape)}
     from standing, jsonb_populate_record(null::perennial.authorizations, standing.patch) as patched
     where a.id = standing.id returning a.id`;
 }
 
-function openIntentStatement(inputs: readonly Parameters<Store['openIntent']>[0][]): RawBuilder<Done> {
-  const given = inputs.map(({ authorizationId: id, fence, intent, lease }) => {
-    return { id, fence, owner: lease.owner, lease_ms: lease.leaseMs, intent: toIntentColumns(intent) };
-  });
-  const names = Object.keys(given[0]?.intent ?? {});
+function intentRow({ authorizationId: id, fence, intent, lease }: OpenIntent): Columns {
+  return { id, fence, owner: lease.owner, lease_ms: lease.leaseMs, intent: toIntentColumns(intent) };
+}
+
+function intentText(): RawBuilder<Done> {
   return sql`${kept}
     with given as (
-      select * from jsonb_to_recordset(${JSON.stringify(given)}::jsonb) as one(
+      select * from jsonb_to_recordset(${GIVEN.first}::jsonb) as one(
         id text, fence bigint, owner text, lease_ms double precision, intent jsonb)),
     held as (
       select given.* from given
@@ -123,41 +145,39 @@ function openIntentStatement(inputs: readonly Parameters<Store['openIntent']>[0]
       for no key update of l skip locked),
     renewed as (
       update perennial.leases as l set expires_at = ${endOf(sql`held.lease_ms`)} from held where l.authorization_id = held.id)
-    insert into perennial.intents (authorization_id, ${sql.join(names.map((name) => sql.ref(name)))})
-    select held.id, ${sql.join(names.map((name) => sql.ref(`opened.${name}`)))}
+    insert into perennial.intents (authorization_id, ${sql.join(INTENT_COLUMNS.map((name) => sql.ref(name)))})
+    select held.id, ${sql.join(INTENT_COLUMNS.map((name) => sql.ref(`opened.${name}`)))}
     from held, jsonb_populate_record(null::perennial.intents, held.intent) as opened
-    on conflict (authorization_id) do update set ${assignedFrom('excluded', names.join())}
+    on conflict (authorization_id) do update set ${assignedFrom('excluded', INTENT_COLUMNS.join())}
     returning authorization_id as id`;
 }
 
-function commitStatement(inputs: readonly Parameters<Store['commitTokens']>[0][], shape: string): RawBuilder<Done> {
-  const given = inputs.map(({ authorizationId: id, fence, expectedVersion, tokens, patch }) => {
-    return {
-      id,
-      fence,
-      expected: expectedVersion,
-      tokens: inJson(toTokenColumns(tokens)),
-      patch: inJson(toColumns(patch)),
-    };
-  });
-  const ofTokens = Object.keys(given[0]?.tokens ?? {}).join();
+function commitRow(commit: WithColumns<Commit>): Columns {
+  const { authorizationId: id, fence, expectedVersion: expected, tokens, plan, columns } = commit;
+  const written = { tokens: inJson(toTokenColumns(tokens)), patch: inJson(columns) };
+  return { id, fence, releaser: plan?.release.owner ?? null, ...knownOf(plan?.asOf), expected, ...written };
+}
+
+function commitText(shape: string): RawBuilder<Done> {
   return sql`${kept}
     with given as (
-      select * from jsonb_to_recordset(${JSON.stringify(given)}::jsonb) as one(
-        id text, fence bigint, expected bigint, tokens jsonb, patch jsonb)),
+      select * from jsonb_to_recordset(${GIVEN.first}::jsonb) as one(
+        id text, fence bigint, releaser text, is_as_of boolean, period_ms double precision, told_at double precision,
+        expected bigint, tokens jsonb, patch jsonb)),
     standing as (
       select given.* from given
         join perennial.leases as l on l.authorization_id = given.id and l.fence = given.fence
         join perennial.authorizations as a on a.id = given.id
         join perennial.tokens as t on t.authorization_id = given.id and t.version = given.expected
-      where a.state not in ('purging', 'purged') and ${noDoubtEnds(shape)}
+      where a.state not in ('purging', 'purged') and ${noDoubtEnds(shape)} and ${AS_KNOWN}
       for no key update of l, a, t skip locked),
+    released as (${RELEASE}),
     closed as (
       delete from perennial.intents as i using standing where i.authorization_id = standing.id),
     patched as (
       update perennial.authorizations as a set ${assignedFrom('patched', shape)}
       from standing, jsonb_populate_record(null::perennial.authorizations, standing.patch) as patched where a.id = standing.id)
-    update perennial.tokens as t set ${assignedFrom('granted', ofTokens)}
+    update perennial.tokens as t set ${assignedFrom('granted', TOKEN_COLUMNS.join())}
     from standing, jsonb_populate_record(null::perennial.tokens, standing.tokens) as granted
     where t.authorization_id = standing.id and t.version = standing.expected returning t.authorization_id as id`;
 }

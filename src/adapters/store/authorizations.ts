@@ -2,7 +2,7 @@ import type { State } from '../../core/authorization.ts';
 import type { AsOf, CommitResult, Store } from '../../core/ports/store.ts';
 import { toAuthorization, toRow } from './authorization-row.ts';
 import { member, STATE_SET, toNumber } from './columns.ts';
-import { applyPatch, fenced, type Parts } from './fenced.ts';
+import { applyPatch, fenced, isAsKnown, type Parts } from './fenced.ts';
 import { release } from './leases.ts';
 import { appendLinked } from './links.ts';
 import { fingerprintsOf, reauthorize } from './reauthorize.ts';
@@ -59,8 +59,7 @@ async function update({
   const fence = { authorizationId, fence: ours };
   return fenced<CommitResult | 'changed'>({ session, fence }, async (tx, standing) => {
     if (standing.state === 'purged' && patch.state === undefined) return 'superseded';
-    if (asOf !== undefined && (asOf.periodMs !== standing.periodMs || asOf.toldAt !== standing.toldAt))
-      return 'changed';
+    if (asOf !== undefined && !isAsKnown({ standing, asOf })) return 'changed';
     if (given !== undefined) await release({ db: tx, lease: { ...fence, ...given } });
     await applyPatch({ tx, authorizationId, standing, patch, actor, parts });
     return 'committed';

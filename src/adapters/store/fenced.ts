@@ -3,7 +3,7 @@ import type { Instant } from '../../core/clock.ts';
 import { PerennialError } from '../../core/errors.ts';
 import type { Event, EventKind } from '../../core/ports/feed.ts';
 import type { Notary } from '../../core/ports/notary.ts';
-import type { AuthorizationPatch, Fence } from '../../core/ports/store.ts';
+import type { AsOf, AuthorizationPatch, Fence } from '../../core/ports/store.ts';
 import type { AtOnce } from './at-once.ts';
 import { toColumns } from './authorization-row.ts';
 import { member, STATE_SET, toNumber } from './columns.ts';
@@ -59,6 +59,11 @@ export function fenced<T>(
     const { state_reason: stateReason, source, trouble, period_ms: periodMs, told_at: toldAt } = row;
     return work(tx, { state: member(STATE_SET, row.state), stateReason, source, trouble, periodMs, toldAt });
   });
+}
+
+/** Whether a plan that was made as of `asOf` still holds. */
+export function isAsKnown({ standing, asOf }: { readonly standing: Standing; readonly asOf: AsOf }): boolean {
+  return asOf.periodMs === standing.periodMs && asOf.toldAt === standing.toldAt;
 }
 
 /** As {@link fenced}, and never once a purge was begun: what it deletes must not come back. */

@@ -5,6 +5,7 @@ import { toNumber } from './columns.ts';
 import type { Parts } from './fenced.ts';
 import { gathered } from './gather.ts';
 import { endOf } from './lease-columns.ts';
+import { GIVEN, prepared } from './prepared.ts';
 import type { Session } from './session.ts';
 import { STANDING, type StandingRow, toStanding } from './standing-row.ts';
 import type { Big, Db } from './tables.ts';
@@ -78,20 +79,17 @@ async function take({
 
 /** Those that come together take theirs in one statement, with one commit; one whose row is locked just then asks again alone, and waits. */
 function takeTogether(session: Session): (wanted: Wanted) => Promise<Taken | null> {
+  const { first: ids, second: owners, third: lengths } = GIVEN;
+  const statement = prepared(sql<TakenRow>`
+    select is_busy, taken_fence, taken_crashes, ${STANDING}
+    from unnest(${ids}::text[], ${owners}::text[], ${lengths}::double precision[]) with ordinality as one(wanted_id, wanted_owner, length_ms, place)
+      left join lateral perennial.take_lease(wanted_id, wanted_owner, length_ms, false, false) on true
+    order by place`);
   const together = gathered(async (wanted: readonly Wanted[]) => {
     const ids = wanted.map(({ authorizationId }) => authorizationId);
     const owners = wanted.map(({ owner }) => owner);
     const lengths = wanted.map(({ leaseMs }) => leaseMs);
-    const rows = await session.query(
-      async (db) =>
-        (
-          await sql<TakenRow>`
-            select is_busy, taken_fence, taken_crashes, ${STANDING}
-            from unnest(${ids}::text[], ${owners}::text[], ${lengths}::double precision[]) with ordinality as one(wanted_id, wanted_owner, length_ms, place)
-              left join lateral perennial.take_lease(wanted_id, wanted_owner, length_ms, false, false) on true
-            order by place`.execute(db)
-        ).rows,
-    );
+    const rows = await session.query((db) => statement(db, [ids, owners, lengths]));
     return rows.map((row, place) => (row.is_busy ? 'busy' : toTaken({ authorizationId: ids[place] ?? '', row })));
   });
   return async (wanted) => {

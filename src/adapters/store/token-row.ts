@@ -16,6 +16,17 @@ export function toTokenColumns(tokens: SealedTokens): Omit<Insertable<Tables['to
   };
 }
 
+/** The names of those columns; the compiler finds one that is missing. */
+export const TOKEN_COLUMNS: readonly string[] = Object.keys({
+  version: true,
+  has_refresh_token: true,
+  access_expires_at: true,
+  access_lifetime_ms: true,
+  refresh_expires_at: true,
+  doubt_at: true,
+  sealed: true,
+} satisfies Record<keyof ReturnType<typeof toTokenColumns>, true>);
+
 /** The row of an authorization's tokens as core knows it. */
 export function toTokens(row: Selectable<Tables['tokens']>): SealedTokens {
   return {
@@ -41,6 +52,17 @@ export function toIntentColumns(intent: Intent): Omit<Insertable<Tables['intents
     unclear_since: intent.unclearSince,
   };
 }
+
+/** The names of those columns; the compiler finds one that is missing. */
+export const INTENT_COLUMNS: readonly string[] = Object.keys({
+  kind: true,
+  attempt_id: true,
+  token_version: true,
+  started_at: true,
+  unsure: true,
+  parked: true,
+  unclear_since: true,
+} satisfies Record<keyof ReturnType<typeof toIntentColumns>, true>);
 
 /** The row of an intent as core knows it. */
 export function toIntent(row: Selectable<Tables['intents']>): Intent {

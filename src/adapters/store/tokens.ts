@@ -1,8 +1,8 @@
 import { PerennialError } from '../../core/errors.ts';
 import type { CommitResult, SealedTokens, Store } from '../../core/ports/store.ts';
 import { toBytes } from './columns.ts';
-import { applyPatch, fenced, fencedBeforePurge, type Parts } from './fenced.ts';
-import { renew } from './leases.ts';
+import { applyPatch, fenced, fencedBeforePurge, isAsKnown, type Parts } from './fenced.ts';
+import { release, renew } from './leases.ts';
 import type { Db } from './tables.ts';
 import { toIntent, toIntentColumns, toTokenColumns, toTokens } from './token-row.ts';
 
@@ -97,16 +97,19 @@ async function commitTokens({
 }: {
   readonly parts: Parts;
   readonly value: Parameters<Store['commitTokens']>[0];
-}): Promise<CommitResult> {
-  const { expectedVersion, tokens: next, patch, actor, ...fence } = value;
-  const { authorizationId } = fence;
+}): ReturnType<Store['commitTokens']> {
+  const { expectedVersion, tokens: next, patch, actor, plan, authorizationId, fence: ours } = value;
+  const fence = { authorizationId, fence: ours };
   if (next.version !== expectedVersion + 1) throw new PerennialError('internal', { field: 'token version' });
-  if (await parts.atOnce.commitTokens(value)) return 'committed';
-  return fencedBeforePurge({ session: parts.session, fence }, async (tx, standing) => {
+  if (await parts.atOnce.commitTokens(value)) return plan === undefined ? 'committed' : 'planned';
+  return fencedBeforePurge<CommitResult | 'planned'>({ session: parts.session, fence }, async (tx, standing) => {
     if (!(await replaceTokens({ tx, authorizationId, expectedVersion, next })))
       return wasThisOne({ tx, authorizationId, next });
-    await applyPatch({ tx, authorizationId, standing, patch, actor, parts });
-    return 'committed';
+    const holds = plan !== undefined && isAsKnown({ standing, asOf: plan.asOf });
+    if (holds) await release({ db: tx, lease: { ...fence, ...plan.release } });
+    const whole = holds ? { ...patch, ...plan.patch } : patch;
+    await applyPatch({ tx, authorizationId, standing, patch: whole, actor, parts });
+    return holds ? 'planned' : 'committed';
   });
 }
 

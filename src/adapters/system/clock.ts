@@ -1,4 +1,3 @@
-import { setTimeout as wait } from 'node:timers/promises';
 import { type ClockRate, toInstant, toWall } from '../../core/clock.ts';
 import type { Clock } from '../../core/ports/clock.ts';
 
@@ -15,13 +14,16 @@ export function createClock(rate: ClockRate): Clock {
       // The monotonic clock stands still while a machine is suspended, the wall's may be set back: the greater of both is the safe one.
       return () => Math.max(Date.now() - wallMs, performance.now() - monotonicMs);
     },
+    // An abort ends the wait without an error, which would cost more than all else of a short wait; the caller asks the signal itself.
     sleep: async (wallMs, signal) => {
       if (wallMs <= 0 || signal?.aborted === true) return;
-      try {
-        await wait(wallMs, undefined, signal === undefined ? {} : { signal });
-      } catch {
-        // Only an abort ends the wait early, and the caller asks the signal itself.
-      }
+      const { promise, resolve } = Promise.withResolvers<void>();
+      const timer = setTimeout(resolve, wallMs);
+      const stop = () => resolve();
+      signal?.addEventListener('abort', stop, { once: true });
+      await promise;
+      clearTimeout(timer);
+      signal?.removeEventListener('abort', stop);
     },
   };
 }

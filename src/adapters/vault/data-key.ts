@@ -1,7 +1,7 @@
 import { createHmac, createSecretKey, hkdfSync, type KeyObject } from 'node:crypto';
 import { PerennialError } from '../../core/errors.ts';
 import type { DataKey } from '../../core/ports/vault.ts';
-import { decrypt, encrypt } from './format.ts';
+import { createNonces, decrypt, encrypt } from './format.ts';
 
 const VERSION = 1;
 const HEADER = Uint8Array.of(VERSION);
@@ -16,33 +16,42 @@ const FINGERPRINT_CHARS = 22;
 export function createDataKey({
   authorizationId,
   bytes,
+  nextNonce = createNonces(),
 }: {
   readonly authorizationId: string;
   readonly bytes: Buffer;
+  /** Drawn for many keys at once where a vault opens many. */
+  readonly nextNonce?: () => Uint8Array;
 }): DataKey {
   if (bytes.byteLength !== DATA_KEY_BYTES) throw new PerennialError('unseal_failed');
   const sealing = createSecretKey(bytes);
-  // Derived, so that hashing and sealing never share a key.
-  const hashing = deriveKey({ bytes, info: 'perennial/mac/v1' });
-  const fingerprint = expand({ key: sealing, info: 'perennial/fingerprint/v1' });
   bytes.fill(0);
+  // Derived, so that hashing and sealing never share a key; when it is asked for, since a refresh hashes nothing.
+  let hashing: KeyObject | null = null;
   return {
-    seal: ({ purpose, context, bytes: plain }) =>
-      encrypt({ key: sealing, header: HEADER, aad: bindingOf({ authorizationId, purpose, context }), bytes: plain }),
+    seal: ({ purpose, context, bytes: plain }) => {
+      const aad = bindingOf({ authorizationId, purpose, context });
+      return encrypt({ key: sealing, header: HEADER, aad, nonce: nextNonce(), bytes: plain });
+    },
     unseal: ({ purpose, context, sealed }) => {
       if (sealed[0] !== VERSION) throw new PerennialError('unseal_failed');
       const aad = bindingOf({ authorizationId, purpose, context });
       return decrypt({ key: sealing, aad, sealed: sealed.subarray(HEADER.byteLength) });
     },
-    mac: ({ purpose, bytes: value }) =>
-      createHmac('sha256', hashing)
+    mac: ({ purpose, bytes: value }) => {
+      hashing ??= deriveKey({ key: sealing, info: 'perennial/mac/v1' });
+      return createHmac('sha256', hashing)
         .update(`${purpose.length}|${purpose}|`)
         .update(value)
         .digest('base64url')
-        .slice(0, MAC_CHARS),
+        .slice(0, MAC_CHARS);
+    },
     // A prefix of its own, so that no caller can ask for the key that hashes.
     derive: (info) => expand({ key: sealing, info: `perennial/derived/v1|${info}` }),
-    fingerprint: fingerprint.toString('base64url').slice(0, FINGERPRINT_CHARS),
+    fingerprint: () => {
+      const name = expand({ key: sealing, info: 'perennial/fingerprint/v1' });
+      return name.toString('base64url').slice(0, FINGERPRINT_CHARS);
+    },
   };
 }
 
@@ -59,13 +68,13 @@ function bindingOf({
   return ['perennial/v1', authorizationId, purpose, context].map((part) => `${part.length}:${part}`).join('|');
 }
 
-function deriveKey({ bytes, info }: { readonly bytes: Buffer; readonly info: string }): KeyObject {
-  const derived = expand({ key: bytes, info });
-  const key = createSecretKey(derived);
-  derived.fill(0);
-  return key;
+function deriveKey({ key, info }: { readonly key: KeyObject; readonly info: string }): KeyObject {
+  const bytes = expand({ key, info });
+  const derived = createSecretKey(bytes);
+  bytes.fill(0);
+  return derived;
 }
 
-function expand({ key, info }: { readonly key: Buffer | KeyObject; readonly info: string }): Buffer {
+function expand({ key, info }: { readonly key: KeyObject; readonly info: string }): Buffer {
   return Buffer.from(hkdfSync('sha256', key, '', info, DATA_KEY_BYTES));
 }

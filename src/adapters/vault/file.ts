@@ -1,4 +1,4 @@
-import { createHash, randomBytes } from 'node:crypto';
+import { hash, randomBytes } from 'node:crypto';
 import { access, constants, link, readdir, readFile, stat, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Vault } from '../../core/ports/vault.ts';
@@ -37,7 +37,7 @@ export async function openFileKeyStore(directory: string): Promise<KeyStore> {
   await translated(() => makeFolder(directory));
   await ping();
   const placeOf = (authorizationId: string): Place => {
-    const name = createHash('sha256').update(authorizationId, 'utf8').digest('hex');
+    const name = hash('sha256', authorizationId, 'hex');
     const folder = join(directory, name.slice(0, 2));
     return { folder, name, file: join(folder, `${name}.key`) };
   };

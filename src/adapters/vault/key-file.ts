@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 
 /**
  * What is in a key file: records one behind the other, of which the last whole one counts. A new wrap of the same key is appended, and what stood before it
@@ -69,5 +69,5 @@ function recordAt(bytes: Buffer, at: number): Pick<KeyRecord, 'authorizationId' 
 }
 
 function checksumOf(body: Uint8Array): Buffer {
-  return createHash('sha256').update(body).digest();
+  return hash('sha256', body, 'buffer');
 }

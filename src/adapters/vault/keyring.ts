@@ -1,7 +1,7 @@
 import { createSecretKey, type KeyObject } from 'node:crypto';
 import { PerennialError } from '../../core/errors.ts';
 import type { Secret } from '../../core/secret.ts';
-import { decrypt, encrypt } from './format.ts';
+import { createNonces, decrypt, encrypt } from './format.ts';
 
 const VERSION = 1;
 const KEY_BYTES = 32;
@@ -33,6 +33,7 @@ export function createKeyring(keys: readonly { readonly id: string; readonly key
   if (current === undefined) throw invalid('is empty');
   const byId = new Map(parsed.map(({ id, key }) => [id, key]));
   if (byId.size !== parsed.length) throw invalid('names a key twice');
+  const nextNonce = createNonces();
   return {
     currentId: current.id,
     holds: (keyId) => byId.has(keyId),
@@ -41,7 +42,13 @@ export function createKeyring(keys: readonly { readonly id: string; readonly key
       return keyId !== undefined && KEY_ID.test(keyId) ? keyId : null;
     },
     wrap: ({ authorizationId, dataKey }) =>
-      encrypt({ key: current.key, header: headerOf(current.id), aad: ownerOf(authorizationId), bytes: dataKey }),
+      encrypt({
+        key: current.key,
+        header: headerOf(current.id),
+        aad: ownerOf(authorizationId),
+        nonce: nextNonce(),
+        bytes: dataKey,
+      }),
     unwrap: ({ authorizationId, wrapped }) => {
       const parts = split(wrapped);
       const key = parts === null ? undefined : byId.get(parts.keyId);

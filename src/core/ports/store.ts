@@ -58,6 +58,13 @@ export type AuthorizationPatch = Partial<
 /** What a plan for the next run was made of, and what a holder's own refresh or a webhook may have changed meanwhile. */
 export type AsOf = Pick<Authorization, 'periodMs' | 'toldAt'>;
 
+/** A run's plan for the next one, made of what was known: its holder's last write, which gives the lease back. */
+export type Plan = {
+  readonly patch: AuthorizationPatch;
+  readonly asOf: AsOf;
+  readonly release: { readonly owner: string };
+};
+
 export type SealedManifest = { readonly key: string; readonly sealed: Uint8Array };
 export type SealedPack = { readonly id: string; readonly sealed: Uint8Array };
 export type SealedChange = { readonly cursor: number; readonly at: Instant; readonly sealed: Uint8Array };
@@ -161,15 +168,19 @@ export type Store = {
     value: Fence & { readonly attemptId: string; readonly unsure: boolean; readonly unclearSince: Instant | null },
   ) => Promise<CommitResult>;
   readonly closeIntent: (value: Fence) => Promise<CommitResult>;
-  /** Fenced, and a compare-and-set on the token version: the new pair, the closed intent and the patch, or nothing. */
+  /**
+   * Fenced, and a compare-and-set on the token version: the new pair, the closed intent and the patch, or nothing. `plan` goes with it (`planned`) where the
+   * authorization is still as it was known; elsewhere the rest is committed without it.
+   */
   readonly commitTokens: (
     value: Fence & {
       readonly expectedVersion: number;
       readonly tokens: SealedTokens;
       readonly patch: AuthorizationPatch;
       readonly actor: string;
+      readonly plan?: Plan;
     },
-  ) => Promise<CommitResult>;
+  ) => Promise<CommitResult | 'planned'>;
 
   /**
    * Fenced, and a compare-and-set on the token version: the tokens of a new consent take the place of the old ones, the intent and the trouble of the

@@ -22,7 +22,7 @@ export type DataKey = {
   /** 32 bytes for `info` by HKDF-SHA-256: the same from the same key, for ever. The caller wipes them. */
   readonly derive: (info: string) => Uint8Array;
   /** Names the key, base64url of 16 bytes, and reveals nothing of it. */
-  readonly fingerprint: string;
+  readonly fingerprint: () => string;
 };
 
 /** `after` is the `next` of the page before, null at the beginning; `next` is null on the last page. */

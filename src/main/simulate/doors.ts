@@ -47,7 +47,7 @@ export function enter({ group, member, endpoint, now }: Pick<Turn, 'group' | 'me
   }
   const entrant = entrantOf(String(member));
   const { state, decision } = enterGate({ state: withHolders(gate, places, now), rules: GATE_RULES, now, entrant });
-  endpoint.gate = { ...state, holders: {} };
+  endpoint.gate = { ...state, holders: FRESH_GATE.holders };
   if (decision.kind === 'open') {
     take({ places, place: free === NONE ? 0 : free, member, now, takesMs });
     return decision;
@@ -98,10 +98,10 @@ function isWell({ throttledUntil, failures, breaker }: PartState, now: number): 
 }
 
 function withHolders(gate: GateState, { holder, since, until }: Places, now: number): GateState {
-  const holders: Record<string, Holder> = {};
+  const holders = new Map<string, Holder>();
   for (let place = 0; place < until.length; place += 1) {
     const end = until[place] ?? 0;
-    if (end > now) holders[String(holder[place])] = { since: since[place] ?? 0, until: end };
+    if (end > now) holders.set(String(holder[place]), { since: since[place] ?? 0, until: end });
   }
   return { ...gate, holders };
 }

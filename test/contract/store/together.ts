@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import type { Fence, Store } from '../../../src/core/ports/store.ts';
+import { type Fence, moveTo, type Store } from '../../../src/core/ports/store.ts';
 import {
   ACTOR,
   expireLease,
@@ -99,11 +99,63 @@ export function togetherContract(use: Use): void {
       await expireLease(sql, fence.authorizationId);
       expect(await plan({ store, fence, periodMs: 4_000, toldAt: null, nextRunAt: NOW })).toBe('superseded');
     });
+
+    test('goes with a new pair, or, where it was overtaken, stays out and costs the pair nothing', async () => {
+      const { store } = use();
+      const ids = await manyOf(store);
+      const fences = await Promise.all(ids.map((id) => taken(store, id)));
+      const isOvertaken = (place: number) => place % 2 === 1;
+      const commits = fences.map(({ authorizationId, ...fence }, place) => {
+        const asOf = { periodMs: isOvertaken(place) ? 4_000 : 5_000, toldAt: null };
+        const nextRunAt = NOW - 1 - place;
+        return store.commitTokens({
+          authorizationId,
+          ...fence,
+          expectedVersion: 1,
+          tokens: tokensOf(2),
+          patch: { failedRuns: 3, nextWarningAt: NOW },
+          actor: ACTOR,
+          plan: { patch: { nextRunAt, failedRuns: 0 }, asOf, release: OWNER },
+        });
+      });
+      expect(await Promise.all(commits)).toEqual(ids.map((_, place) => (isOvertaken(place) ? 'committed' : 'planned')));
+      const rows = await Promise.all(ids.map((id) => store.get(id)));
+      expect(rows.map((row) => row?.nextWarningAt)).toEqual(ids.map(() => NOW));
+      expect(rows.map((row) => row?.failedRuns)).toEqual(ids.map((_, place) => (isOvertaken(place) ? 3 : 0)));
+      expect(rows.filter((row, place) => row?.nextRunAt === NOW - 1 - place)).toHaveLength(MANY / 2);
+      expect((await Promise.all(ids.map((id) => store.tokens(id)))).map((pair) => pair?.version)).toEqual(
+        ids.map(() => 2),
+      );
+      // Only a plan gives the lease back.
+      const next = await Promise.all(
+        ids.map((authorizationId) => store.takeLease({ authorizationId, owner: 'next', leaseMs: LONG_LEASE_MS })),
+      );
+      expect(next.map((lease) => lease === null)).toEqual(ids.map((_, place) => isOvertaken(place)));
+      expect(new Set(next.flatMap((lease) => (lease === null ? [] : [lease.crashes])))).toEqual(new Set([0]));
+    });
+
+    test('of a move is told with the pair all the same: its entry, its plan and the lease given back', async () => {
+      const { store } = use();
+      const fence = await taken(store, await inserted(store, { periodMs: 5_000, toldAt: null, state: 'pending' }));
+      const moving = {
+        ...fence,
+        expectedVersion: 1,
+        tokens: tokensOf(2),
+        patch: moveTo('active', 'exchanged'),
+        actor: ACTOR,
+        plan: { patch: { nextRunAt: NOW }, asOf: { periodMs: 5_000, toldAt: null }, release: OWNER },
+      };
+      expect(await store.commitTokens(moving)).toBe('planned');
+      expect(await store.get(fence.authorizationId)).toMatchObject({ state: 'active', nextRunAt: NOW });
+      expect(await store.takeLease({ ...fence, owner: 'next', leaseMs: LONG_LEASE_MS })).not.toBeNull();
+    });
   });
 }
 
 function manyOf(store: Store): Promise<readonly string[]> {
-  return Promise.all(Array.from({ length: MANY }, () => inserted(store, { trouble: null, toldAt: null })));
+  return Promise.all(
+    Array.from({ length: MANY }, () => inserted(store, { trouble: null, toldAt: null, periodMs: 5_000 })),
+  );
 }
 
 function openIntent({

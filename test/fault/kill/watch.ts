@@ -8,10 +8,12 @@ export function watchAttempts(context: Context): {
 } {
   const closed = new Map<string, number>();
   const noting =
-    <Value extends { readonly authorizationId: string }>(write: (value: Value) => Promise<CommitResult>) =>
-    async (value: Value): Promise<CommitResult> => {
+    <Value extends { readonly authorizationId: string }, Result extends CommitResult | 'planned'>(
+      write: (value: Value) => Promise<Result>,
+    ) =>
+    async (value: Value): Promise<Result> => {
       const result = await write(value);
-      if (result === 'committed' && !closed.has(value.authorizationId)) closed.set(value.authorizationId, Date.now());
+      if (result !== 'superseded' && !closed.has(value.authorizationId)) closed.set(value.authorizationId, Date.now());
       return result;
     };
   const { store } = context;

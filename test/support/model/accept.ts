@@ -28,7 +28,7 @@ export async function accept({ world, id }: { readonly world: World; readonly id
   await world.store.insert({
     authorization: authorizationOf(id),
     fingerprint: 'f',
-    keyFingerprint: key.fingerprint,
+    keyFingerprint: key.fingerprint(),
     tokens,
     actor: 'test',
   });

@@ -5,6 +5,7 @@ import type { DeletedRows, StoredReceipt } from '../../../src/core/ports/audit.t
 import type { Event, EventKind, SourceState } from '../../../src/core/ports/feed.ts';
 import type { Swept } from '../../../src/core/ports/queue.ts';
 import type {
+  AsOf,
   AuditEntry,
   AuthorizationPatch,
   Fence,
@@ -83,6 +84,11 @@ export function fenced<T>(
   const row = tables.authorizations.get(fence.authorizationId);
   if (row === undefined || tables.leases.get(fence.authorizationId)?.fence !== fence.fence) return 'superseded';
   return write(row);
+}
+
+/** Whether a plan that was made as of `asOf` still holds. */
+export function isAsKnown({ row: { authorization }, asOf }: { readonly row: Row; readonly asOf: AsOf }): boolean {
+  return authorization.periodMs === asOf.periodMs && authorization.toldAt === asOf.toldAt;
 }
 
 /** As {@link fenced}, and never once a purge was begun. */

@@ -1,8 +1,16 @@
 import { PerennialError } from '../../../src/core/errors.ts';
 import { LIMITS } from '../../../src/core/limits.ts';
-import type { Store } from '../../../src/core/ports/store.ts';
-import { renew } from './store-leases.ts';
-import { appendEvent, applyPatch, assertMove, fenced, fencedBeforePurge, type Parts } from './store-tables.ts';
+import type { CommitResult, Store } from '../../../src/core/ports/store.ts';
+import { release, renew } from './store-leases.ts';
+import {
+  appendEvent,
+  applyPatch,
+  assertMove,
+  fenced,
+  fencedBeforePurge,
+  isAsKnown,
+  type Parts,
+} from './store-tables.ts';
 
 type Tokens = Pick<
   Store,
@@ -44,14 +52,14 @@ type Commit = Parameters<Store['commitTokens']>[0];
 
 function commitTokens({
   parts,
-  value: { expectedVersion, tokens: next, patch, actor, ...fence },
+  value: { expectedVersion, tokens: next, patch, actor, plan, ...fence },
 }: {
   readonly parts: Parts;
   readonly value: Commit;
 }) {
-  const { tables, watch } = parts;
+  const { tables, now, watch } = parts;
   const { authorizationId } = fence;
-  return fencedBeforePurge({ tables, fence }, (row) => {
+  return fencedBeforePurge<CommitResult | 'planned'>({ tables, fence }, (row) => {
     const stored = storedOf({ parts, authorizationId, version: next.version, expectedVersion });
     if (stored.version !== expectedVersion) {
       // A commit whose answer was lost is offered again: the very same sealed bytes under our fence are ours.
@@ -61,9 +69,11 @@ function commitTokens({
     assertMove({ row, patch });
     tables.tokens.set(authorizationId, next);
     tables.intents.delete(authorizationId);
-    applyPatch({ parts, row, patch, actor });
+    const holds = plan !== undefined && isAsKnown({ row, asOf: plan.asOf });
+    applyPatch({ parts, row, patch: holds ? { ...patch, ...plan.patch } : patch, actor });
+    if (holds) release({ tables, now, lease: { ...fence, ...plan.release } });
     watch.tokensCommitted?.({ authorizationId, tokens: next });
-    return 'committed';
+    return holds ? 'planned' : 'committed';
   });
 }
 

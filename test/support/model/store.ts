@@ -11,7 +11,7 @@ import { proofs } from './store-proofs.ts';
 import { records } from './store-records.ts';
 import { sourceStates } from './store-sources.ts';
 import { sweeps } from './store-sweeps.ts';
-import { applyPatch, createTables, fenced, type Parts, type Tables, type Watch } from './store-tables.ts';
+import { applyPatch, createTables, fenced, isAsKnown, type Parts, type Tables, type Watch } from './store-tables.ts';
 import { tokens } from './store-tokens.ts';
 
 /**
@@ -102,9 +102,9 @@ function authorizations(parts: Parts): Authorizations {
     },
     update: async (value) => update({ parts, value }),
     updateAsOf: async ({ asOf, ...value }) => {
-      const standing = tables.authorizations.get(value.authorizationId)?.authorization;
-      const isSame = standing?.periodMs === asOf.periodMs && standing.toldAt === asOf.toldAt;
-      if (!isSame && fenced({ tables, fence: value }, () => 'committed') === 'committed') return 'changed';
+      const row = tables.authorizations.get(value.authorizationId);
+      const holds = row !== undefined && isAsKnown({ row, asOf });
+      if (!holds && fenced({ tables, fence: value }, () => 'committed') === 'committed') return 'changed';
       return update({ parts, value });
     },
   };

@@ -49,7 +49,7 @@ function dataKeyOf(authorizationId: string): DataKey {
       return sealed.subarray(binding.length);
     },
     derive: (info) => Buffer.from(info.padEnd(32).slice(0, 32)),
-    fingerprint: `print-of-${authorizationId}`,
+    fingerprint: () => `print-of-${authorizationId}`,
     mac: ({ purpose, bytes }) =>
       `${purpose}:${hashOf(typeof bytes === 'string' ? Buffer.from(bytes) : bytes)}`.padEnd(HASH_CHARS, '.'),
   };

@@ -3,6 +3,7 @@ import type { Store } from '../../../src/core/ports/store.ts';
 import type { Log, Metrics } from '../../../src/core/ports/telemetry.ts';
 import type { Source } from '../../../src/core/ports/upstream.ts';
 import type { Context } from '../../../src/flows/context.ts';
+import { createPullPlaces } from '../../../src/flows/pull-places.ts';
 import { createSuspects } from '../../../src/flows/suspects.ts';
 import { NO_LEARNER } from '../no-learner.ts';
 import { OPEN_GATES } from '../open-gates.ts';
@@ -85,6 +86,7 @@ export function createWorker({
     },
     gates: OPEN_GATES,
     suspects: createSuspects(),
+    pulls: createPullPlaces({ count: 30 }),
     codec: PLAIN_CODEC,
     clock: process.clock,
     entropy: { random, id: createIds(process.name) },

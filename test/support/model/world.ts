@@ -90,7 +90,7 @@ function opened({
     seal: ({ bytes }: { readonly bytes: Uint8Array }) => bytes,
     mac: () => '',
     derive: () => new Uint8Array(32),
-    fingerprint: '',
+    fingerprint: () => '',
   };
   const binding = Buffer.byteLength(`${authorizationId}|tokens|v${sealed.version}|`);
   const pair = openTokens({ key: { ...key, unseal: (value) => value.sealed.subarray(binding) }, row: sealed });

@@ -6,6 +6,7 @@ import type { Store } from '../../../src/core/ports/store.ts';
 import type { Source } from '../../../src/core/ports/upstream.ts';
 import type { TokenReply } from '../../../src/core/token-outcome.ts';
 import type { Context } from '../../../src/flows/context.ts';
+import { createPullPlaces } from '../../../src/flows/pull-places.ts';
 import { refreshAndPull } from '../../../src/flows/refresh-and-pull.ts';
 import { createSuspects } from '../../../src/flows/suspects.ts';
 import { sealTokens } from '../../../src/flows/token-vault.ts';
@@ -124,6 +125,7 @@ function contextOf({
     sources: { get: () => source, names: () => [SOURCE_NAME], close: async () => {} },
     gates: OPEN_GATES,
     suspects: createSuspects(),
+    pulls: createPullPlaces({ count: 30 }),
     codec: PLAIN_CODEC,
     entropy: { random, id: createIds('id') },
     log: SILENT_LOG,
@@ -257,7 +259,7 @@ async function accept({
   await context.store.insert({
     authorization,
     fingerprint: 'f',
-    keyFingerprint: key.fingerprint,
+    keyFingerprint: key.fingerprint(),
     tokens,
     actor: 'test',
   });

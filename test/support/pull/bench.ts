@@ -6,6 +6,7 @@ import type { Source } from '../../../src/core/ports/upstream.ts';
 import { Secret } from '../../../src/core/secret.ts';
 import type { Context } from '../../../src/flows/context.ts';
 import { type PullReport, pullRecords } from '../../../src/flows/pull.ts';
+import { createPullPlaces } from '../../../src/flows/pull-places.ts';
 import { readChanges, readRecords } from '../../../src/flows/read-records.ts';
 import { createSuspects } from '../../../src/flows/suspects.ts';
 import { sealTokens } from '../../../src/flows/token-vault.ts';
@@ -66,6 +67,7 @@ export function openBench({
     sources: { ...sources, get: (name) => (name === SOURCE ? source : undefined) },
     gates: OPEN_GATES,
     suspects: createSuspects(),
+    pulls: createPullPlaces({ count: 30 }),
     entropy: createEntropy({ wallNow: ports.clock.wallNow }),
     log: SILENT_LOG,
     metrics: NO_METRICS,
@@ -118,7 +120,7 @@ async function accept({
   const inserted = await store.insert({
     authorization,
     fingerprint: id,
-    keyFingerprint: key.fingerprint,
+    keyFingerprint: key.fingerprint(),
     tokens,
     actor: OWNER,
   });
