@@ -2,7 +2,7 @@ import { codeOf } from '../src/core/errors.ts';
 import { LIMITS } from '../src/core/limits.ts';
 import { anchorHeads } from '../src/flows/anchor.ts';
 import type { Context } from '../src/flows/context.ts';
-import { reclaimAfterPurges } from '../src/flows/reclaim.ts';
+import { forgetSilentEndpoints, reclaimAfterPurges } from '../src/flows/reclaim.ts';
 import { type Sweep, sweepRuns, URGENT_SWEEPS } from '../src/flows/sweep.ts';
 
 type Looking = { readonly context: Context; readonly signal: AbortSignal };
@@ -32,7 +32,9 @@ async function reclaimAgainAndAgain({ context, signal }: Looking): Promise<void>
   const { clock } = context;
   for (let since = clock.now() - LIMITS.purgeLagOverMs; !signal.aborted; ) {
     await clock.sleep(LIMITS.reclaimEveryMs, signal);
-    if (!signal.aborted) since = await reclaimAfterPurges({ context, since });
+    if (signal.aborted) return;
+    await forgetSilentEndpoints(context);
+    since = await reclaimAfterPurges({ context, since });
   }
 }
 

@@ -22,6 +22,8 @@ export const FRESHNESS_LIMITS = {
   adaptiveEarlyShare: 1 / 24,
   /** Pulls of one endpoint are added to its profile together, this often at most: a thousand patients share one row. A crash forgets as much. */
   learnEveryWallMs: 10 * UNITS.SECOND_MS,
+  /** A profile is forgotten that no pull has added to for so long: nobody of its endpoint is left, or it says a third of what it said. */
+  profileKeptMs: 14 * UNITS.DAY_MS,
   /** How old the profiles may be that a worker plans by; what it learns itself it knows at once. */
   profilesFreshMs: UNITS.HOUR_MS,
   /** A webhook's event is taken once within this; senders try again for half an hour, and people send by hand for a day. */

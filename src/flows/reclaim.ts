@@ -1,5 +1,6 @@
 import type { Instant } from '../core/clock.ts';
 import { codeOf } from '../core/errors.ts';
+import { FRESHNESS_LIMITS } from '../core/freshness-limits.ts';
 import type { Context } from './context.ts';
 
 /** One look whether purges ended since `since`; if so, the room of what they deleted is given back in both databases. Gives the instant to look from next time. */
@@ -22,5 +23,19 @@ export async function reclaimAfterPurges({
   } catch (error) {
     log.warn('not_reclaimed', { code: codeOf(error) });
     return since;
+  }
+}
+
+/** Forgets when the records of an endpoint change once nobody pulls there any more. Never rejects: the next look does it again. */
+export async function forgetSilentEndpoints({
+  store,
+  clock,
+  log,
+}: Pick<Context, 'store' | 'clock' | 'log'>): Promise<void> {
+  try {
+    const count = await store.forgetProfiles({ before: clock.now() - FRESHNESS_LIMITS.profileKeptMs });
+    if (count > 0) log.info('endpoints_forgotten', { count });
+  } catch (error) {
+    log.warn('endpoints_not_forgotten', { code: codeOf(error) });
   }
 }

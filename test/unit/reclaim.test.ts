@@ -1,6 +1,8 @@
 import { afterEach, expect, test } from 'vitest';
+import { emptyTally } from '../../src/core/change-profile.ts';
+import { FRESHNESS_LIMITS } from '../../src/core/freshness-limits.ts';
 import type { Context } from '../../src/flows/context.ts';
-import { reclaimAfterPurges } from '../../src/flows/reclaim.ts';
+import { forgetSilentEndpoints, reclaimAfterPurges } from '../../src/flows/reclaim.ts';
 import { type MemoryBench, openMemoryBench } from '../support/pull/memory-bench.ts';
 
 const SINCE = 7;
@@ -44,4 +46,26 @@ test('a database that is away is asked again the next time', async () => {
   const { context, reclaimed } = stand({ lastPurgedAt: SINCE + 1, fails: true });
   expect(await reclaimAfterPurges({ context, since: SINCE })).toBe(SINCE);
   expect(reclaimed).toEqual(['store']);
+});
+
+test('what was learned of an endpoint is forgotten when nobody has pulled there for so long, also after a look that failed', async () => {
+  const { context } = stand({ lastPurgedAt: null });
+  const { store, clock } = context;
+  const learn = (endpointId: string, ago: number) =>
+    store.learnChanges({
+      network: 'CMS_9115',
+      source: 'one',
+      endpointId,
+      tally: emptyTally(),
+      at: clock.now() - ago,
+    });
+  await learn('silent', FRESHNESS_LIMITS.profileKeptMs + 60_000);
+  await learn('quiet', FRESHNESS_LIMITS.profileKeptMs - 60_000);
+  const away = async (): Promise<number> => {
+    throw new Error('away');
+  };
+  await forgetSilentEndpoints({ ...context, store: { ...store, forgetProfiles: away } });
+  expect(await store.changeProfiles()).toHaveLength(2);
+  await forgetSilentEndpoints(context);
+  expect((await store.changeProfiles()).map(({ endpointId }) => endpointId)).toEqual(['quiet']);
 });

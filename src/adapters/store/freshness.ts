@@ -22,6 +22,11 @@ export function freshness({ session }: Parts): Omit<FreshnessStore, 'oldestFresh
           profile: toProfile(row),
         }));
       }),
+    forgetProfiles: ({ before }) =>
+      session.query(async (db) => {
+        const gone = await db.deleteFrom('endpoint_profiles').where('updated_at', '<', before).executeTakeFirst();
+        return toNumber(gone.numDeletedRows);
+      }),
     freshness: (query) => session.query((db) => agesOf({ db, query })),
     takeHook: (value) => session.transaction((tx) => takeHook({ tx, value })),
   };

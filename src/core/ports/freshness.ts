@@ -25,6 +25,8 @@ export type FreshnessStore = {
     value: ProfileKey & { readonly tally: Tally; readonly at: Instant },
   ) => Promise<ChangeProfile>;
   readonly changeProfiles: () => Promise<readonly (ProfileKey & { readonly profile: ChangeProfile })[]>;
+  /** Forgets the profiles that nobody has added to since `before`: after the last purge of an endpoint nothing tells of its patients' hours. Says how many. */
+  readonly forgetProfiles: (query: { readonly before: Instant }) => Promise<number>;
   /** As of when the stalest records are that a standing authorization keeps; null when there are none. */
   readonly oldestFreshAsOf: () => Promise<Instant | null>;
   /** Looks at every standing authorization: some seconds of a million, so not for each who asks. */

@@ -33,6 +33,19 @@ export function freshnessContract(use: Use): void {
       expect(later.updatedAt).toBe(NOW + FRESHNESS_LIMITS.changesFadeMs);
     });
 
+    test('is forgotten once nobody has added to it for a while, and nothing else is', async () => {
+      const { store } = use();
+      const [silent, busy] = [newId(), newId()];
+      const learn = (endpointId: string, at: number) =>
+        store.learnChanges({ network: 'ONC_G10', source: 'silence', endpointId, tally: tallyOf(1, 1), at });
+      await learn(silent, NOW - 1);
+      await learn(busy, NOW - 1);
+      await learn(busy, NOW);
+      expect(await store.forgetProfiles({ before: NOW })).toBeGreaterThanOrEqual(1);
+      const left = (await store.changeProfiles()).map(({ endpointId }) => endpointId);
+      expect([silent, busy].map((one) => left.includes(one))).toEqual([false, true]);
+    });
+
     test('is kept apart by network, source and endpoint', async () => {
       const { store } = use();
       const endpointId = newId();

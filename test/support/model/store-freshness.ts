@@ -17,6 +17,11 @@ export function freshness({ tables, now }: Parts): Omit<FreshnessStore, 'oldestF
       return profile;
     },
     changeProfiles: async () => [...profiles.values()],
+    forgetProfiles: async ({ before }) => {
+      const gone = [...profiles].filter(([, { profile }]) => profile.updatedAt < before);
+      for (const [name] of gone) profiles.delete(name);
+      return gone.length;
+    },
     freshness: async ({ now: at, promises }) =>
       [...NETWORKS].sort().flatMap((network) => {
         const rows = [...tables.authorizations.values()].map(({ authorization }) => authorization);
