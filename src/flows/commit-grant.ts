@@ -59,7 +59,8 @@ export async function commitGrant({
   const doubtAt = await doubtLeft({ context, attempts: [tokens.doubtAt, unsureAt], sentAt });
   const next = sealGrant({ key, grant, previous: tokens, before: opened, keepRefreshToken, sentAt, doubtAt });
   const patch = { ...patchOf({ work, grant, sentAt, next }), ...more };
-  const plan = await planWith(patch);
+  // A plan that cannot be made is made after the pair is safe.
+  const plan = await planWith(patch).catch(() => null);
   const write = { ...held.fence, expectedVersion: tokens.version, tokens: next, patch, actor: WORKER_ACTOR };
   const value = plan === null ? write : { ...write, plan };
   const result = await insistently({ work, write: () => context.store.commitTokens(value) });

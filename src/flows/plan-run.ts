@@ -40,7 +40,7 @@ export async function planRun({
 }
 
 /** The end of a run that may be over with its new pair. */
-export type Ending = {
+export type RunEnd = {
   /** The plan to be written with a pair that makes this of the authorization; null where the run goes on, or where more has to be done for its plan. */
   readonly plan: (granted: AuthorizationPatch) => Promise<Plan | null>;
   /** What becomes of the job, once that plan is written. */
@@ -48,7 +48,7 @@ export type Ending = {
 };
 
 /** Most runs only keep a token alive: the pair and the plan are then one write, which gives the lease back too. */
-export function createEnding({ work, decide }: { readonly work: Work; readonly decide: () => PullDecision }): Ending {
+export function createRunEnd({ work, decide }: { readonly work: Work; readonly decide: () => PullDecision }): RunEnd {
   const { held, authorization, context } = work;
   let planned: { readonly next: NextRun; readonly reason: string } | null = null;
   return {

@@ -6,7 +6,7 @@ import { LIMITS } from '../core/limits.ts';
 import type { JobOutcome } from '../core/ports/queue.ts';
 import { concludePull, notGiven, type PulledPatch } from './conclude.ts';
 import type { Context } from './context.ts';
-import { adaptivePlanOf, createEnding, NOTHING_PULLED, planRun } from './plan-run.ts';
+import { adaptivePlanOf, createRunEnd, NOTHING_PULLED, planRun } from './plan-run.ts';
 import { pullRecords } from './pull.ts';
 import { noteTrouble } from './put-back.ts';
 import { ensureAccessToken } from './refresh.ts';
@@ -61,15 +61,15 @@ async function refreshThenPull({
   readonly doubted: boolean;
 }): Promise<JobOutcome> {
   const { context } = work;
-  const ending = createEnding({ work, decide: () => pullDecisionOf({ work, neededUntil, askedFor }) });
+  const end = createRunEnd({ work, decide: () => pullDecisionOf({ work, neededUntil, askedFor }) });
   const access = await ensureAccessToken({
     ...work,
     neededUntil,
     rejected: doubted,
     asTaken: work.held.standing,
-    planWith: ending.plan,
+    planWith: end.plan,
   });
-  if (access.kind === 'token' && access.planned === true) return ending.outcome();
+  if (access.kind === 'token' && access.planned === true) return end.outcome();
   const given = access.kind === 'later' ? access.meanwhile : access.kind === 'token' ? access : null;
   // A token endpoint that is away does not keep the records waiting while the token in hand still serves.
   const failed = access.kind === 'token' ? null : access;
