@@ -10,7 +10,7 @@ import { calmPlans, mildPlans, wildPlans } from '../support/model/plans.ts';
 const SEEDED = process.env['PERENNIAL_SOAK'] === '1' ? {} : { seed: 20_261_125 };
 /** Schedules tried in an ordinary run, and in a soak. 0 broken of N bounds the rate by 3/N at 95 %. */
 const SOAK = process.env['PERENNIAL_SOAK'] === '1';
-const RUNS = SOAK ? { calm: 20_000, mild: 20_000, wild: 200_000 } : { calm: 750, mild: 1_250, wild: 3_000 };
+const RUNS = SOAK ? { calm: 20_000, mild: 20_000, wild: 200_000 } : { calm: 300, mild: 600, wild: 1_500 };
 /** Never tried again: each try draws other schedules, and the second would hide what the first has found. */
 const ONCE = { retry: 0, timeout: SOAK ? 14_400_000 : 180_000 };
 const CONTROL_RUNS = 3_000;

