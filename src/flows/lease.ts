@@ -61,6 +61,7 @@ export async function withLease<T>(
   };
   const lost = new AbortController();
   const done = new AbortController();
+  const ends = eitherOf(signal, lost.signal);
   const renewing = keepRenewing({ context, fence, lost, done: done.signal });
   try {
     return {
@@ -71,14 +72,27 @@ export async function withLease<T>(
         survived,
         standing,
         wasReleased,
-        signal: AbortSignal.any([signal, lost.signal]),
+        signal: ends.signal,
       }),
     };
   } finally {
     done.abort(OVER);
+    ends.forget();
     await renewing;
     if (!released) await release({ context, fence, crashes: left });
   }
+}
+
+/** Aborts with the first of both. Unlike `AbortSignal.any` it leaves nothing at a signal that outlives it: a worker's own sees a run every few milliseconds. */
+function eitherOf(one: AbortSignal, other: AbortSignal): { readonly signal: AbortSignal; readonly forget: () => void } {
+  const either = new AbortController();
+  const abort = (): void => either.abort(OVER);
+  if (one.aborted || other.aborted) abort();
+  for (const signal of [one, other]) signal.addEventListener('abort', abort, { once: true });
+  const forget = (): void => {
+    for (const signal of [one, other]) signal.removeEventListener('abort', abort);
+  };
+  return { signal: either.signal, forget };
 }
 
 /** Gives it back; from a store that is away later on, since a lease that nobody gives back counts as a death of its holder. */
