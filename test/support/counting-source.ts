@@ -1,5 +1,6 @@
 import type { Source } from '../../src/core/ports/upstream.ts';
 import { Secret } from '../../src/core/secret.ts';
+import type { RefreshEnd } from '../../src/core/token-outcome.ts';
 
 const EMPTY_BUNDLE = JSON.stringify({ resourceType: 'Bundle', type: 'searchset', total: 0, entry: [] });
 const LIFETIME_MS = 24 * 3_600_000;
@@ -11,10 +12,13 @@ export type Counted = { readonly id: string; readonly at: number };
 export function countingSource({
   like,
   wallNow,
+  refreshEnd = { kind: 'unknown' },
 }: {
   /** What it is configured as. */
   readonly like: Source;
   readonly wallNow: () => number;
+  /** What it says of each refresh token. */
+  readonly refreshEnd?: RefreshEnd;
 }): { readonly source: Source; readonly refreshes: readonly Counted[]; readonly pages: readonly number[] } {
   const refreshes: Counted[] = [];
   const pages: number[] = [];
@@ -29,7 +33,7 @@ export function countingSource({
         accessToken: new Secret(`access-${next}`),
         refreshToken: new Secret(next),
         accessLifetimeMs: LIFETIME_MS,
-        refreshEnd: { kind: 'unknown' },
+        refreshEnd,
         authorizationEndsInMs: null,
         accessGrantEndsAt: null,
         patient: null,

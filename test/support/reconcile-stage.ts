@@ -138,8 +138,8 @@ function takingJobs({ backend, context: { clock, log, metrics } }: Composition):
   return { ran, stop: () => consumers.close({ force: false }) };
 }
 
-/** Asked of Redis itself, so that a census which is wrong does not judge itself. */
-async function wrongsOf({
+/** What is wrong with the repeating jobs by the store's plans. Asked of Redis itself, so that a census which is wrong does not judge itself. */
+export async function wrongsOf({
   composition: { context },
   redis,
   base,
