@@ -99,6 +99,10 @@ export const LIMITS = {
   leaseTakenRetryMs: 2 * SECOND_MS,
   /** How often each worker looks for open intents, late purges and lost jobs: a crash is repaired within 10 s (P4). */
   sweepEveryMs: SECOND_MS,
+  /** A job of somebody who was purged before is swept so soon after it was met: it has ended by then. */
+  forgetEveryMs: SECOND_MS,
+  /** A queue that is away for longer than half a minute is met again when it is back, with what it still holds. */
+  forgetTriesMax: 30,
   /** How often the heads of the audit chains are noted in the key store: as much of their end can be cut off unseen. */
   anchorEveryMs: MINUTE_MS,
   /** Looks of one kind that may be under way at once: each works on {@link LIMITS.sweepConcurrency}, and hanging endpoints can keep some of them for a minute. */

@@ -5,6 +5,7 @@ import type { JobOutcome } from '../core/ports/queue.ts';
 import type { Fence } from '../core/ports/store.ts';
 import type { Context } from './context.ts';
 import { erase } from './erase.ts';
+import { forgetPurged } from './forget-purged.ts';
 import { withLease } from './lease.ts';
 import { proveErased } from './prove-erased.ts';
 import { sureNow } from './sure-now.ts';
@@ -29,7 +30,10 @@ export async function purge({
 }): Promise<JobOutcome> {
   try {
     const looked = await look({ context, authorizationId });
-    if (looked.kind === 'not_now') return looked.outcome;
+    if (looked.kind === 'not_now') {
+      if (inJob && looked.isPurged) void forgetPurged({ context, authorizationId });
+      return looked.outcome;
+    }
     // Another purger's lease is respected; anybody else's is seized, because a purge wins over everything in flight.
     const seize = looked.authorization.state !== 'purging';
     const outcome = await withLease({ context, authorizationId, signal, seize }, ({ fence }) =>
@@ -66,7 +70,7 @@ async function purgeUnder({
 
 type Looked =
   | { readonly kind: 'due'; readonly authorization: Authorization }
-  | { readonly kind: 'not_now'; readonly outcome: JobOutcome };
+  | { readonly kind: 'not_now'; readonly outcome: JobOutcome; readonly isPurged: boolean };
 
 /** Whether there is anything to purge now. This worker's clock alone does not decide it: an hour ahead, it would erase what may still be read. */
 async function look({
@@ -77,16 +81,20 @@ async function look({
   readonly authorizationId: string;
 }): Promise<Looked> {
   const { store, clock } = context;
-  const done = (reason: string): Looked => ({ kind: 'not_now', outcome: { kind: 'done', reason } });
+  const done = (reason: string, isPurged = false): Looked => ({
+    kind: 'not_now',
+    outcome: { kind: 'done', reason },
+    isPurged,
+  });
   const authorization = await store.get(authorizationId);
   if (authorization === null) return done('unknown_authorization');
   const { state, purgeDueAt } = authorization;
-  if (state === 'purged') return done('purged_before');
+  if (state === 'purged') return done('purged_before', true);
   if (state === 'purging') return { kind: 'due', authorization };
   if (purgeDueAt === null) return done('not_due');
   const ahead = clock.now() < purgeDueAt;
   const dueInMs = purgeDueAt - (ahead ? clock.now() : await sureNow(context));
   if (dueInMs <= 0) return { kind: 'due', authorization };
   const afterWallMs = Math.max(LIMITS.retryMinWallMs, clock.toWallMs(dueInMs));
-  return { kind: 'not_now', outcome: { kind: 'again', afterWallMs, reason: 'not_due' } };
+  return { kind: 'not_now', outcome: { kind: 'again', afterWallMs, reason: 'not_due' }, isPurged: false };
 }

@@ -4,6 +4,7 @@ import { LIMITS } from '../core/limits.ts';
 import type { JobOutcome } from '../core/ports/queue.ts';
 import type { DataKey } from '../core/ports/vault.ts';
 import type { Context } from './context.ts';
+import { forgetPurged } from './forget-purged.ts';
 import { gatedSource } from './gated-source.ts';
 import { type Held, withLease } from './lease.ts';
 import { putBack, putBackFor } from './put-back.ts';
@@ -90,6 +91,7 @@ async function prepare({
   const { authorization } = standing;
   if (authorization.state !== wanted) {
     if (authorization.state !== 'active') await context.queue.unschedule(authorizationId);
+    if (authorization.state === 'purged') void forgetPurged({ context, authorizationId });
     await setAside({ context, held, dead: isOver(authorization.state) });
     return notNow({ kind: 'done', reason: `state_${authorization.state}` });
   }

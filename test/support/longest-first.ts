@@ -5,6 +5,7 @@ const LONGEST = [
   'test/fleet/faults',
   'test/fault/kill-matrix',
   'test/flow/redis-postgres',
+  'test/flow/redis-losses',
   'test/fault/process',
   'test/fault/frozen-worker',
   'test/flow/gates',
