@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { gate, HOUR_MS, jobsOf, openJobsOf, recorder, staysSo, waitUntil } from '../bench.ts';
+import { type Bench, gate, HOUR_MS, jobsOf, openJobsOf, recorder, staysSo, waitUntil } from '../bench.ts';
 import type { Suite } from '../queue.contract.ts';
 
 export function addingContract({ bench }: Suite): void {
@@ -56,6 +56,43 @@ export function addingContract({ bench }: Suite): void {
         'its end',
         async () => runsOf(id).length === 1 && (await jobsOf(bench(), 'purge', id)).length === 0,
       );
+    });
+
+    test.each(['asked_for', 'doubted'] as const)(
+      'a plan does not put off a job that waits for its turn because it was %s',
+      async (reason) => {
+        const { queue, newId, start } = bench();
+        const [wish, planned] = [newId('wish'), newId('planned')];
+        await queue.add({ queue: 'refresh-and-pull', authorizationId: wish, reason, delayMs: HOUR_MS });
+        await queue.add({ queue: 'refresh-and-pull', authorizationId: planned, reason: 'due', delayMs: HOUR_MS });
+        const later = 2 * HOUR_MS;
+        for (const authorizationId of [wish, planned])
+          await queue.add({ queue: 'refresh-and-pull', authorizationId, reason: 'repaired', delayMs: later });
+        expect(await waitOf(bench(), wish)).toStrictEqual({ reason, delayMs: HOUR_MS });
+        // What was planned is put off by the same.
+        expect(await waitOf(bench(), planned)).toMatchObject({ delayMs: later });
+        await queue.add({ queue: 'refresh-and-pull', authorizationId: wish, reason });
+        const { definition, runsOf } = recorder('refresh-and-pull');
+        start([definition]);
+        await waitUntil('the run that was wished for', () => runsOf(wish).length === 1);
+        expect(runsOf(planned)).toEqual([]);
+      },
+    );
+
+    test('a wish takes the place of a plan, and says so', async () => {
+      const { queue, newId } = bench();
+      const id = newId();
+      await queue.add({ queue: 'refresh-and-pull', authorizationId: id, reason: 'due', delayMs: HOUR_MS });
+      await queue.add({ queue: 'refresh-and-pull', authorizationId: id, reason: 'asked_for' });
+      expect(await waitOf(bench(), id)).toStrictEqual({ reason: 'asked_for', delayMs: 0 });
+    });
+
+    test('news that wait for a worker are not put off by a plan', async () => {
+      const { queue, newId } = bench();
+      const id = newId();
+      await queue.add({ queue: 'refresh-and-pull', authorizationId: id, reason: 'told' });
+      await queue.add({ queue: 'refresh-and-pull', authorizationId: id, reason: 'repaired', delayMs: HOUR_MS });
+      expect(await waitOf(bench(), id)).toStrictEqual({ reason: 'told', delayMs: 0 });
     });
 
     test('is noticed within 2 s by a worker that is idle and knows of a job in an hour', async () => {
@@ -149,4 +186,11 @@ export function addingContract({ bench }: Suite): void {
       expect(most).toBe(1);
     });
   });
+}
+
+/** Why the authorization's one job waits, and for how long. */
+async function waitOf(bench: Bench, id: string) {
+  const [job, ...others] = await jobsOf(bench, 'refresh-and-pull', id);
+  expect(others).toEqual([]);
+  return { reason: job?.data['reason'], delayMs: job?.delay };
 }
