@@ -69,35 +69,45 @@ if (postgres === null || !canStartRedis) {
       const [id, lost] = [isEmpty ? 'told-for-an-empty-one' : 'told', isEmpty ? 'lost-for-an-empty-one' : 'lost'];
       const links = [await settled(stage, id), await settled(stage, lost)] as const;
       const atRest = await world.row(links[1].authorizationId);
-      await redis.kill();
-      const added = await Promise.all(
-        links.map(async ({ patient }) => (await world.change(patient, { add: 1 })).added),
-      );
-      const before = world.clock.now();
-      const body = bodyOf(links[0]);
-      expect(await send(web, body)).toBe(204);
-      // Its sender saw no answer, and sends once more.
-      expect(await send(web, body)).toBe(204);
-      expect(await send(forgetful, bodyOf(links[1]))).toBe(204);
-      const waits = web.lines.filter(({ event, fields }) => event === 'hook_waits' && fields['authorizationId'] === id);
-      expect(waits.map(({ fields }) => fields['code'])).toEqual(['queue_unreachable']);
-      const stands = await system.context.store.get(id);
-      expect(stands?.toldAt).toBeGreaterThanOrEqual(before);
-      expect(stands?.nextRunAt).toBe(stands?.toldAt);
-
-      await redis.revive();
+      const { added, toldAt } = await whileRedisIsAway(redis, async () => {
+        const changes = await Promise.all(links.map(({ patient }) => world.change(patient, { add: 1 })));
+        const before = world.clock.now();
+        const body = bodyOf(links[0]);
+        expect(await send(web, body)).toBe(204);
+        // Its sender saw no answer, and sends once more.
+        expect(await send(web, body)).toBe(204);
+        expect(await send(forgetful, bodyOf(links[1]))).toBe(204);
+        const mine = web.lines.filter(({ fields }) => fields['authorizationId'] === id);
+        const waits = mine.filter(({ event }) => event === 'hook_waits');
+        expect(waits.map(({ fields }) => fields['code'])).toEqual(['queue_unreachable']);
+        const stands = await system.context.store.get(id);
+        expect(stands?.toldAt).toBeGreaterThanOrEqual(before);
+        expect(stands?.nextRunAt).toBe(stands?.toldAt);
+        return { added: changes[0]?.added ?? [], toldAt: stands?.toldAt ?? Number.POSITIVE_INFINITY };
+      });
       if (isEmpty) await redis.redis.flushall();
       await minutesPass(stage);
       const isHere = ({ added: here }: { readonly added: readonly string[] }) =>
-        added[0]?.every((one) => here.includes(one)) === true;
+        added.every((one) => here.includes(one));
+      expect(added).not.toEqual([]);
       await until('the news are here', () => system.changes(id), isHere);
       const view = await system.reaches(id, 'planned', ({ nextRunAt }) => Date.parse(nextRunAt ?? '') > Date.now());
-      expect(Date.parse(view.lastPull?.at ?? '')).toBeGreaterThan(stands?.toldAt ?? Number.POSITIVE_INFINITY);
+      expect(Date.parse(view.lastPull?.at ?? '')).toBeGreaterThan(toldAt);
       // Control: news that nobody wrote down are not pulled, though the same sweep has looked at all.
       expect(await system.context.store.get(lost)).toMatchObject({ toldAt: null });
       expect(await world.row(links[1].authorizationId)).toEqual(atRest);
     });
   });
+}
+
+/** Comes back whatever happens meanwhile: a worker that stops waits for it. */
+async function whileRedisIsAway<T>(redis: OwnServer, work: () => Promise<T>): Promise<T> {
+  await redis.kill();
+  try {
+    return await work();
+  } finally {
+    await redis.revive();
+  }
 }
 
 /** The real flow behind the real route. */
