@@ -31,8 +31,8 @@ export type Loads = {
 };
 
 /**
- * A fleet in full swing over all networks: places as at acceptance, tokens of an hour or two and of a day, callers who named a period, runs that were put back to a time
- * before their slot, runs that are late, and patients of whom nothing was pulled yet.
+ * A fleet in full swing over all networks: places as at acceptance, tokens of two hours and of a day, callers who named a period, runs that were put back to a time
+ * before their slot, and patients of whom nothing was pulled yet.
  */
 export async function insertFleet({ sql, count }: { readonly sql: Sql; readonly count: number }): Promise<void> {
   const loads = new Map<number, number>();
@@ -65,8 +65,6 @@ function rowOf({
   const period = periodOf({ cadence: cadenceOf({ network, endpoint, cadence }, AS_IT_IS), accessLifetimeMs });
   const { next: slot } = slotOf({ id, everyMs: period, phase, now: NOW });
   const isPutBack = at % 17 === 0;
-  const isLate = at % 97 === 0;
-  const next_run_at = isLate ? NOW - 5 * MINUTE_MS : isPutBack ? Math.round(NOW + (slot - NOW) * 0.4) : slot;
   return {
     id,
     network,
@@ -76,7 +74,7 @@ function rowOf({
     state: isAside && at % 2 === 1 ? 'needs_reauthorization' : 'active',
     period_ms: period,
     phase,
-    next_run_at,
+    next_run_at: isPutBack ? Math.round(NOW + (slot - NOW) * 0.4) : slot,
     fresh_as_of: at % 13 === 0 ? null : slot - period,
     access_expires_at: slot - period + accessLifetimeMs,
     access_lifetime_ms: accessLifetimeMs,
