@@ -1,0 +1,167 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { HOURS, type Tally } from '../../src/core/change-profile.ts';
+import type { Instant } from '../../src/core/clock.ts';
+import { phaseCandidates } from '../../src/core/phase.ts';
+import { type System, startSystem } from '../support/system.ts';
+import { findServices, missingOf, type Place, productionPlace } from '../support/system-places.ts';
+import { until } from '../support/system-until.ts';
+import { HOUR_MS, type Link, requestOf, startWorld, type World } from '../support/world.ts';
+
+/** A virtual hour takes 375 ms, by so much a pull that was planned for the end of its range may be late. */
+const SPEED = 9_600;
+const DAY_MS = 24 * HOUR_MS;
+const PERIOD_MS = 6 * HOUR_MS;
+/** An hour is the least between two pulls, and a day is promised; a busy machine comes a little early or late. */
+const RANGE_MIN_MS = HOUR_MS;
+const PROMISE_MS = DAY_MS;
+const SLACK_MS = HOUR_MS / 10;
+/** The hour of the batch, the half that makes a pull worth its while, the hour over which patients are spread; and what a busy machine takes. */
+const SOON_MS = 4 * HOUR_MS;
+/** The slots of all of them lie so long after a batch: who comes sooner does not come by its period. */
+const SLOT_AFTER_MS = 5 * HOUR_MS;
+const ENDPOINT = { id: 'nightly-payer', name: 'Nightly Payer' };
+const ADAPTING = 3;
+
+const services = await findServices();
+const { postgres, redisUrl } = services;
+
+type Stage = { readonly world: World; readonly place: Place; readonly system: System };
+type Batch = { readonly at: Instant; readonly added: ReadonlyMap<string, readonly string[]> };
+/** When the pulls of each began, and whatever was planned for it, as its row said over time. */
+type Watched = ReadonlyMap<string, { readonly pulls: Set<Instant>; readonly plans: Set<Instant | null> }>;
+
+if (postgres === null || redisUrl === null) {
+  describe.skip(`an endpoint with a nightly batch ${missingOf(services)}`, () => {
+    test('all of them', () => undefined);
+  });
+} else {
+  describe('an endpoint with a nightly batch, of which workers have learned', () => {
+    let stage: Stage;
+    let fixed: string;
+    let adaptive: readonly string[];
+    let batches: readonly Batch[];
+    let watched: Watched;
+    beforeAll(async () => {
+      const world = await startWorld({ speed: SPEED });
+      const place = await productionPlace({ postgres, redisUrl });
+      stage = { world, place, system: await startSystem({ place, world }) };
+      const first = Math.ceil((world.clock.now() + 3 * HOUR_MS) / HOUR_MS) * HOUR_MS;
+      await learnBatches(stage, new Date(first).getUTCHours());
+      const ids = idsWithSlotAfter(stage, first);
+      [fixed = '', ...adaptive] = ids;
+      const links = new Map<string, Link>();
+      for (const id of ids) links.set(id, await acceptedAs(stage, id, id === fixed));
+      [batches, watched] = await play({ stage, links, at: [first, first + DAY_MS] });
+    });
+    afterAll(async () => {
+      await stage.system.stop();
+      await stage.world.close();
+      await stage.place.close();
+    });
+
+    const pullsOf = (id: string) => [...(watched.get(id)?.pulls ?? [])].sort((left, right) => left - right);
+    const waitsOf = (id: string) =>
+      batches.map(({ at }) => (pullsOf(id).find((pull) => pull > at) ?? Number.POSITIVE_INFINITY) - at);
+
+    test('is pulled soon after each batch', async () => {
+      for (const id of adaptive) {
+        for (const wait of waitsOf(id)) expect(wait).toBeLessThanOrEqual(SOON_MS);
+        const { added } = await stage.system.changes(id);
+        for (const batch of batches) expect(added).toEqual(expect.arrayContaining([...(batch.added.get(id) ?? [])]));
+      }
+    });
+
+    test('is pulled no more often than its range allows, and no later than was promised', () => {
+      for (const id of adaptive) {
+        const pulls = pullsOf(id);
+        expect(pulls.length).toBeGreaterThan(batches.length);
+        for (const [index, pull] of pulls.slice(1).entries()) {
+          const gap = pull - (pulls[index] ?? 0);
+          expect(gap).toBeGreaterThanOrEqual(RANGE_MIN_MS - SLACK_MS);
+          expect(gap).toBeLessThanOrEqual(PROMISE_MS);
+        }
+      }
+    });
+
+    test('takes fewer pulls so than by its period', () => {
+      for (const id of adaptive) {
+        expect(pullsOf(id).length).toBeLessThan(pullsOf(fixed).length);
+        expect([...(watched.get(id)?.plans ?? [])].some((plan) => plan !== null)).toBe(true);
+      }
+    });
+
+    test('control: an authorization beside them whose period was named comes at its slots, whatever was learned', () => {
+      for (const wait of waitsOf(fixed)) expect(wait).toBeGreaterThan(SOON_MS);
+      expect([...(watched.get(fixed)?.plans ?? [])]).toEqual([null]);
+    });
+
+    test('is learned of on: what these pulls have seen stands beside what was known', async () => {
+      const [known] = (await stage.system.context.store.changeProfiles()).filter(
+        ({ endpointId }) => endpointId === ENDPOINT.id,
+      );
+      expect(known?.profile.updatedAt).toBeGreaterThan(batches[0]?.at ?? Number.POSITIVE_INFINITY);
+    });
+  });
+}
+
+/** Two weeks of twenty patients, nine in ten of whom change in that hour of each day. */
+async function learnBatches({ system: { context }, world }: Stage, hour: number): Promise<void> {
+  const tally: Tally = { changes: new Float64Array(HOURS), watchedHours: new Float64Array(HOURS).fill(14 * 20) };
+  tally.changes[hour] = 14 * 20 * 0.9;
+  const key = { network: 'TEFCA_IAS', source: 'sandbox', endpointId: ENDPOINT.id } as const;
+  await context.store.learnChanges({ ...key, tally, at: world.clock.now() });
+}
+
+/** Ids of all of them, whose slots lie {@link SLOT_AFTER_MS} after each batch, or half an hour more or less. */
+function idsWithSlotAfter({ system: { context } }: Stage, batch: Instant): readonly string[] {
+  const found: string[] = [];
+  for (let tries = 0; found.length <= ADAPTING; tries += 1) {
+    const authorizationId = `patient-${tries}`;
+    const [phase] = phaseCandidates(authorizationId);
+    const slot = context.queue.nextRunAt({ authorizationId, periodMs: PERIOD_MS, phase });
+    const after = (slot - batch + DAY_MS) % PERIOD_MS;
+    if (Math.abs(after - SLOT_AFTER_MS) < HOUR_MS / 2) found.push(authorizationId);
+  }
+  return found;
+}
+
+async function acceptedAs({ world, system }: Stage, id: string, named: boolean): Promise<Link> {
+  const link = await world.link({ exchanged: true });
+  const cadence = named ? { cadence: { pullEverySeconds: PERIOD_MS / 1_000 } } : {};
+  await system.accept(requestOf(link, { id, network: 'TEFCA_IAS', endpoint: ENDPOINT, ...cadence }));
+  return link;
+}
+
+/** Lets the days go by: at each of these instants all patients change, and their rows are watched until well after the last. */
+async function play({
+  stage: { world, system },
+  links,
+  at,
+}: {
+  readonly stage: Stage;
+  readonly links: ReadonlyMap<string, Link>;
+  readonly at: readonly Instant[];
+}): Promise<[readonly Batch[], Watched]> {
+  const watched = new Map(
+    [...links.keys()].map((id) => [id, { pulls: new Set<Instant>(), plans: new Set<Instant | null>() }]),
+  );
+  const look = async (): Promise<Instant> => {
+    for (const { id, lastPull, nextPullAt } of await system.context.store.list({ after: null, limit: links.size })) {
+      if (lastPull?.result !== 'complete') continue;
+      watched.get(id)?.pulls.add(lastPull.at);
+      watched.get(id)?.plans.add(nextPullAt);
+    }
+    return world.clock.now();
+  };
+  const watchUntil = (instant: Instant) => until('time passes', look, (now) => now >= instant, { everyMs: 20 });
+  const batches: Batch[] = [];
+  for (const instant of at) {
+    await watchUntil(instant);
+    const changed = await Promise.all(
+      [...links].map(async ([id, { patient }]) => [id, (await world.change(patient, { add: 1 })).added] as const),
+    );
+    batches.push({ at: world.clock.now(), added: new Map(changed) });
+  }
+  await watchUntil((at.at(-1) ?? 0) + PERIOD_MS + HOUR_MS);
+  return [batches, watched];
+}
