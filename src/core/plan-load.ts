@@ -119,7 +119,8 @@ function changeOf({
 }): Change {
   const by = (table: CadenceTable) => {
     const moved = decidePeriod({ standing: row, tokens: row, cadence: cadenceOf(row, table), now });
-    if (moved.kind === 'move') return { at: moved.next.at, periodMs: moved.periodMs };
+    // A plan that has passed is a run now.
+    if (moved.kind === 'move') return { at: Math.max(now, moved.next.at), periodMs: moved.periodMs };
     const { periodMs, nextRunAt } = row;
     return { at: Math.max(now, nextRunAt ?? now), periodMs };
   };

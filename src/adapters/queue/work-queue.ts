@@ -167,10 +167,11 @@ async function tryToAdd({ queue, authorizationId, delayWallMs, reason }: NewJob)
   if (present !== undefined) {
     const state = await present.getState();
     if (state === 'delayed') {
-      // Somebody's wish waits for its turn, and a plan of ours does not put it off.
-      if (WISHES.has(String(present.data['reason'])) && !WISHES.has(reason)) return;
+      const isWish = WISHES.has(reason);
+      // Somebody's wish waits for its turn, and a plan of ours does not put it off; what is to run now takes it along.
+      if (WISHES.has(String(present.data['reason'])) && !isWish && delayWallMs > 0) return;
       // A job that waits for its turn would wake as one that came too early.
-      if (WISHES.has(reason)) await present.updateData({ authorizationId, reason });
+      if (isWish) await present.updateData({ authorizationId, reason });
       return present.changeDelay(delayWallMs);
     }
     if (state !== 'completed' && state !== 'failed') return;

@@ -87,6 +87,14 @@ export function addingContract({ bench }: Suite): void {
       expect(await waitOf(bench(), id)).toStrictEqual({ reason: 'asked_for', delayMs: 0 });
     });
 
+    test('news bring a wish forward that waits for its turn, and leave it a wish', async () => {
+      const { queue, newId } = bench();
+      const id = newId();
+      await queue.add({ queue: 'refresh-and-pull', authorizationId: id, reason: 'asked_for', delayMs: HOUR_MS });
+      await queue.add({ queue: 'refresh-and-pull', authorizationId: id, reason: 'told' });
+      expect(await waitOf(bench(), id)).toStrictEqual({ reason: 'asked_for', delayMs: 0 });
+    });
+
     test('news that wait for a worker are not put off by a plan', async () => {
       const { queue, newId } = bench();
       const id = newId();
