@@ -82,10 +82,8 @@ export async function openLosses(postgres: TestPostgres): Promise<Losses> {
   const refreshEnd = { kind: 'after', lifetimeMs: REFRESH_TOKEN_MS } as const;
   const { source, refreshes } = countingSource({ like, wallNow, refreshEnd });
   const running = new Set<() => Promise<void>>();
-  const [file, copy] = ['dump.rdb', 'copy.rdb'].map((name) => join(servers.folder, String(server.port), name)) as [
-    string,
-    string,
-  ];
+  const fileIn = (name: string) => join(servers.folder, String(server.port), name);
+  const [file, copy] = [fileIn('dump.rdb'), fileIn('copy.rdb')];
   return {
     redis: server.redis,
     composition,
