@@ -6,6 +6,7 @@ const LONGEST = [
   'test/fault/kill-matrix',
   'test/flow/redis-postgres',
   'test/flow/redis-losses',
+  'test/flow/adaptive',
   'test/fault/process',
   'test/fault/frozen-worker',
   'test/flow/gates',

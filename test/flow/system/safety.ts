@@ -62,7 +62,10 @@ export function handsOutTokens(stage: () => Stage): void {
     const handed = await system.service.token({ id, actor: 'portal' });
     expect(handed.accessToken).toBe(link.token?.access_token);
     expect(handed.expiresIn).toBeGreaterThan(80_000);
-    expect(world.seen.slice(before).filter(({ path }) => path.startsWith('/link/'))).toEqual([]);
+    // Others live in this world, and refresh on their own account.
+    const asked = world.seen.slice(before).filter(({ authorizationId }) => authorizationId === link.authorizationId);
+    expect(asked).toEqual([]);
+    expect(await world.row(link.authorizationId)).toMatchObject({ refreshes: 0 });
   });
 
   test('who asks for a token of a dead, a purged or an unknown authorization is told which it is', async () => {
