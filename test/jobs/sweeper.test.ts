@@ -78,3 +78,22 @@ test('of two looks of one worker that find a fleet overdue one plans, and the ot
   overdue = 0;
   expect(await look()).toBe('few');
 });
+
+test('endpoints where nobody pulls any more are looked for each time that room is given back', async () => {
+  const { clock, store } = house.context;
+  const asked: number[] = [];
+  const sleep: typeof clock.sleep = (wallMs, signal) =>
+    clock.sleep(wallMs === LIMITS.reclaimEveryMs ? 1 : wallMs, signal);
+  const forgetProfiles: typeof store.forgetProfiles = async ({ before }) => asked.push(before);
+  const context = { ...withStore({ forgetProfiles }), clock: { ...clock, sleep } };
+  const stopping = new AbortController();
+  const sweeping = runSweeper({ context, signal: stopping.signal, caughtUp: Promise.resolve() });
+  await until(
+    'two looks',
+    () => asked.length,
+    (looks) => looks >= 2,
+  );
+  stopping.abort();
+  await sweeping;
+  expect(asked.every((before) => before < clock.now())).toBe(true);
+});
