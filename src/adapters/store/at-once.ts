@@ -107,6 +107,12 @@ const AS_KNOWN = sql`(not given.is_as_of or
 const RELEASE = sql`
   update perennial.leases as l set ${RELEASED} from standing where l.authorization_id = standing.id and l.owner = standing.releaser`;
 
+/**
+ * True of every fence, and taken by the planner for true of one row in two hundred: it then finds the rows one by one, and not by reading whole tables for the hundred
+ * rows that it expects of JSON. A plan that reads a table while that is small would be kept for it when it has grown.
+ */
+const AS_ONE = sql` where fence between 1 and ${sql.raw(String(Number.MAX_SAFE_INTEGER))}`;
+
 function updateRow({ authorizationId: id, fence, columns, release, asOf }: WithColumns<Update>): Columns {
   return { id, fence, releaser: release?.owner ?? null, ...knownOf(asOf), patch: inJson(columns) };
 }
@@ -115,7 +121,7 @@ function updateText(shape: string): RawBuilder<Done> {
   return sql`${kept}
     with given as (
       select * from jsonb_to_recordset(${GIVEN.first}::jsonb) as one(
-        id text, fence bigint, releaser text, is_as_of boolean, period_ms double precision, told_at double precision, patch jsonb)),
+        id text, fence bigint, releaser text, is_as_of boolean, period_ms double precision, told_at double precision, patch jsonb)${AS_ONE}),
     standing as (
       select given.* from given
         join perennial.leases as l on l.authorization_id = given.id and l.fence = given.fence
@@ -136,7 +142,7 @@ function intentText(): RawBuilder<Done> {
   return sql`${kept}
     with given as (
       select * from jsonb_to_recordset(${GIVEN.first}::jsonb) as one(
-        id text, fence bigint, owner text, lease_ms double precision, intent jsonb)),
+        id text, fence bigint, owner text, lease_ms double precision, intent jsonb)${AS_ONE}),
     held as (
       select given.* from given
         join perennial.leases as l on l.authorization_id = given.id and l.fence = given.fence
@@ -163,7 +169,7 @@ function commitText(shape: string): RawBuilder<Done> {
     with given as (
       select * from jsonb_to_recordset(${GIVEN.first}::jsonb) as one(
         id text, fence bigint, releaser text, is_as_of boolean, period_ms double precision, told_at double precision,
-        expected bigint, tokens jsonb, patch jsonb)),
+        expected bigint, tokens jsonb, patch jsonb)${AS_ONE}),
     standing as (
       select given.* from given
         join perennial.leases as l on l.authorization_id = given.id and l.fence = given.fence
