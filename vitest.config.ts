@@ -8,8 +8,8 @@ const exclude = [...configDefaults.exclude, 'test/packaging/image.test.ts'];
 
 export default defineConfig({
   test: {
-    // One more than the machine has cores: the long ones wait for leases, deadlines and grace windows most of their time.
-    maxWorkers: 3,
+    // Two more than a machine with two cores has: the long ones wait for leases, deadlines and grace windows most of their time.
+    maxWorkers: 4,
     sequence: { sequencer: LongestFirst },
     projects: [
       { extends: true, test: { name: 'pure', include: PURE, exclude, isolate: false } },
