@@ -42,6 +42,8 @@ export function createService(context: Context, desk: TokenDesk = createTokenDes
       const late = purgeDueAt !== null && clock.now() >= purgeDueAt;
       if (state !== 'active' || usage !== 'MULTIPLE' || late) throw new PerennialError('authorization_not_active');
       await store.appendAudit({ at: clock.now(), authorizationId: id, actor, action: 'pull', reason: 'asked_for' });
+      // A job that runs already takes no wish along; what stands in the store is pulled behind it.
+      await store.askForPull({ authorizationId: id, at: clock.now() });
       await queue.add({ queue: 'refresh-and-pull', authorizationId: id, reason: 'asked_for' });
       return view(authorization);
     },

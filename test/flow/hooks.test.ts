@@ -120,6 +120,23 @@ function tellsOfNews(open: () => Promise<Place>): void {
     });
   });
 
+  test('a pull that a person asks for while a job of the same authorization runs comes behind that', async () => {
+    const { world, system } = use();
+    const id = 'asked-while-it-pulls';
+    const link = await settled(id);
+    for (let times = 0; times < 6; times += 1) {
+      const before = world.seen.length;
+      await system.service.pullNow({ id, actor: 'test' });
+      const ours = () => world.seen.slice(before).filter((one) => one.authorizationId === link.authorizationId);
+      await until('a run asks its source', ours, (seen) => seen.length > 0, { everyMs: 1 });
+      const askedAt = world.clock.now();
+      await system.service.pullNow({ id, actor: 'test' });
+      const began = ({ lastPull }: { readonly lastPull: { readonly at: string } | null }) =>
+        Date.parse(lastPull?.at ?? '') >= askedAt - 1;
+      await system.reaches(id, 'pulled once more', began, BEFORE_ANY_SLOT_MS);
+    }
+  });
+
   test('a grant that the source says is over is looked at, and the source’s own answer ends it', async () => {
     const { world, system, web } = use();
     const id = 'told-it-is-over';

@@ -36,7 +36,7 @@ export type System = {
   ) => Promise<AuthorizationView>;
   /** Waits for a pull that began after now and ended complete. */
   readonly pulledAgain: (id: string) => Promise<AuthorizationView>;
-  /** Asks for a pull until one that began after now has ended as `result` says: a run that is just ending swallows the first asking. */
+  /** Asks for a pull, and for the next one where it ended otherwise, until one that began after now has ended as `result` says. */
   readonly pull: (id: string, result?: 'complete' | 'partial') => Promise<AuthorizationView>;
   /** The stored records, a line each, in the order in which the sandbox lists its own. */
   readonly records: (id: string) => Promise<readonly string[]>;
@@ -81,9 +81,13 @@ export async function startSystem({ place, world }: { readonly place: Place; rea
     pulledAgain: (id) => reaches(id, 'pulled again', endedAfter(world.clock.now(), 'complete')),
     pull: async (id, result = 'complete') => {
       const fits = endedAfter(world.clock.now(), result);
+      let askedAt = Number.NEGATIVE_INFINITY;
       const ask = async (): Promise<AuthorizationView> => {
         const view = await status(id);
-        return fits(view) ? view : service.pullNow({ id, actor: ACTOR });
+        const isOver = askedAt === Number.NEGATIVE_INFINITY || Date.parse(view.lastPull?.at ?? '') >= askedAt - 1;
+        if (fits(view) || !isOver) return view;
+        askedAt = world.clock.now();
+        return service.pullNow({ id, actor: ACTOR });
       };
       return until(`${id}: ${result}`, ask, fits, { everyMs: ASK_EVERY_MS });
     },

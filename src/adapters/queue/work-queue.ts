@@ -166,15 +166,19 @@ async function tryToAdd({ queue, authorizationId, delayWallMs, reason }: NewJob)
   const present = await queue.getJob(jobId);
   if (present !== undefined) {
     const state = await present.getState();
+    const isWish = WISHES.has(reason);
     if (state === 'delayed') {
-      const isWish = WISHES.has(reason);
       // Somebody's wish waits for its turn, and a plan of ours does not put it off; what is to run now takes it along.
       if (WISHES.has(String(present.data['reason'])) && !isWish && delayWallMs > 0) return;
       // A job that waits for its turn would wake as one that came too early.
       if (isWish) await present.updateData({ authorizationId, reason });
       return present.changeDelay(delayWallMs);
     }
-    if (state !== 'completed' && state !== 'failed') return;
+    if (state !== 'completed' && state !== 'failed') {
+      // What has not been taken yet takes it along; what runs already reads it only if it comes again.
+      if (isWish) await present.updateData({ authorizationId, reason });
+      return;
+    }
     await present.remove();
   }
   await queue.add(

@@ -1,5 +1,6 @@
-import { type Selectable, sql } from 'kysely';
+import { type ExpressionBuilder, type Selectable, sql } from 'kysely';
 import { type ChangeProfile, HOURS, remember } from '../../core/change-profile.ts';
+import type { Instant } from '../../core/clock.ts';
 import { PerennialError } from '../../core/errors.ts';
 import { FRESHNESS_LIMITS } from '../../core/freshness-limits.ts';
 import { NETWORK_POLICIES } from '../../core/networks.ts';
@@ -29,6 +30,16 @@ export function freshness({ session }: Parts): Omit<FreshnessStore, 'oldestFresh
       }),
     freshness: (query) => session.query((db) => agesOf({ db, query })),
     takeHook: (value) => session.transaction((tx) => takeHook({ tx, value })),
+    askForPull: ({ authorizationId, at }) =>
+      session.query(async (db) => {
+        await db
+          .updateTable('authorizations')
+          .set((eb) => toldAt(eb, at))
+          .where('id', '=', authorizationId)
+          .where('state', '=', 'active')
+          .where('usage', '=', 'MULTIPLE')
+          .execute();
+      }),
   };
 }
 
@@ -141,14 +152,19 @@ async function takeHook({
   if (!plans) return (await meant.execute()).map((row) => row.id);
   const told = await tx
     .updateTable('authorizations')
-    .set((eb) => ({
-      told_at: eb.fn<number>('greatest', ['told_at', eb.val(at)]),
-      next_run_at: eb.fn<number>('least', ['next_run_at', eb.val(at)]),
-    }))
+    .set((eb) => toldAt(eb, at))
     .where('id', 'in', meant)
     .returning('id')
     .execute();
   return told.map((row) => row.id);
+}
+
+/** Neither what was told later nor an earlier plan is moved back. */
+function toldAt(eb: ExpressionBuilder<Tables, 'authorizations'>, at: Instant) {
+  return {
+    told_at: eb.fn<number>('greatest', ['told_at', eb.val(at)]),
+    next_run_at: eb.fn<number>('least', ['next_run_at', eb.val(at)]),
+  };
 }
 
 /** Each delivery takes some old ones with it: what is remembered stays as long as what comes in. */

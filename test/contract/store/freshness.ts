@@ -152,5 +152,18 @@ export function freshnessContract(use: Use): void {
       for (let made = 0; made < FRESHNESS_LIMITS.hookMeansMax + 2; made += 1) await standing(store, { upstreamRef });
       expect(await store.takeHook(hook({ refs: [upstreamRef] }))).toHaveLength(FRESHNESS_LIMITS.hookMeansMax);
     });
+
+    test('is noted of one alone where a person asks, as a source would tell it, and of nobody who has ended', async () => {
+      const { store } = use();
+      const [asked, other] = [await standing(store, { nextRunAt: LATER + 1_000, toldAt: null }), await standing(store)];
+      const ended = await standing(store, { state: 'needs_reauthorization' });
+      const before = await Promise.all([other, ended].map((id) => store.get(id)));
+      for (const authorizationId of [asked, ended, newId()])
+        await store.askForPull({ authorizationId, at: LATER + 100 });
+      expect(await store.get(asked)).toMatchObject({ toldAt: LATER + 100, nextRunAt: LATER + 100 });
+      expect(await Promise.all([other, ended].map((id) => store.get(id)))).toStrictEqual(before);
+      await store.askForPull({ authorizationId: asked, at: LATER });
+      expect(await store.get(asked)).toMatchObject({ toldAt: LATER + 100, nextRunAt: LATER });
+    });
   });
 }

@@ -87,6 +87,15 @@ export function addingContract({ bench }: Suite): void {
       expect(await waitOf(bench(), id)).toStrictEqual({ reason: 'asked_for', delayMs: 0 });
     });
 
+    test('a wish is taken along by a job that waits for a worker', async () => {
+      const { queue, newId } = bench();
+      const id = newId();
+      await queue.add({ queue: 'refresh-and-pull', authorizationId: id, reason: 'accepted' });
+      await queue.add({ queue: 'refresh-and-pull', authorizationId: id, reason: 'asked_for' });
+      await queue.add({ queue: 'refresh-and-pull', authorizationId: id, reason: 'repaired' });
+      expect(await waitOf(bench(), id)).toStrictEqual({ reason: 'asked_for', delayMs: 0 });
+    });
+
     test('news bring a wish forward that waits for its turn, and leave it a wish', async () => {
       const { queue, newId } = bench();
       const id = newId();

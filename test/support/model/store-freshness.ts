@@ -1,3 +1,4 @@
+import type { Authorization } from '../../../src/core/authorization.ts';
 import { type ChangeProfile, remember } from '../../../src/core/change-profile.ts';
 import { FRESHNESS_LIMITS } from '../../../src/core/freshness-limits.ts';
 import { NETWORKS } from '../../../src/core/networks.ts';
@@ -49,16 +50,19 @@ export function freshness({ tables, now }: Parts): Omit<FreshnessStore, 'oldestF
         .sort((left, right) => (left.authorization.id < right.authorization.id ? -1 : 1))
         .slice(0, FRESHNESS_LIMITS.hookMeansMax);
       if (plans) {
-        for (const row of rows) {
-          const { toldAt, nextRunAt } = row.authorization;
-          row.authorization = {
-            ...row.authorization,
-            toldAt: Math.max(toldAt ?? at, at),
-            nextRunAt: Math.min(nextRunAt ?? at, at),
-          };
-        }
+        for (const row of rows) row.authorization = toldOf(row.authorization, at);
       }
       return rows.map(({ authorization }) => authorization.id);
     },
+    askForPull: async ({ authorizationId, at }) => {
+      const row = tables.authorizations.get(authorizationId);
+      if (row?.authorization.state !== 'active' || row.authorization.usage !== 'MULTIPLE') return;
+      row.authorization = toldOf(row.authorization, at);
+    },
   };
+}
+
+function toldOf(authorization: Authorization, at: number): Authorization {
+  const { toldAt, nextRunAt } = authorization;
+  return { ...authorization, toldAt: Math.max(toldAt ?? at, at), nextRunAt: Math.min(nextRunAt ?? at, at) };
 }
