@@ -52,7 +52,7 @@ const anyTree: fc.Arbitrary<Tree> = fc.letrec<{ tree: Tree }>((tie) => ({
     fc.record({ kind: fc.constant('array' as const), items: fc.array(tie('tree'), { maxLength: 3 }) }),
     fc.record({
       kind: fc.constant('object' as const),
-      members: fc.array(fc.tuple(string, tie('tree')), { maxLength: 4 }),
+      members: fc.array(fc.tuple(string, tie('tree')), { maxLength: 4 }).map((members) => oddOnce(members, [])),
     }),
   ),
 })).tree;
@@ -65,7 +65,16 @@ function objectOf(expected: Record<string, fc.Arbitrary<Tree>>): fc.Arbitrary<Tr
   return fc
     .tuple(usual, odd)
     .chain(([some, more]) => fc.shuffledSubarray([...some, ...more], { minLength: some.length }))
-    .map((members): Tree => ({ kind: 'object', members }));
+    .map((members): Tree => ({ kind: 'object', members: oddOnce(members, Object.keys(expected)) }));
+}
+
+/**
+ * Names twice only where somebody reads them. Of `"é"` and `"\u00e9"` in one object JSON.parse of Node 26.10 gave the last one when it saw a page for the first
+ * time, and the first one when it saw it again: nothing to compare with.
+ */
+function oddOnce<M extends readonly [string, Tree]>(members: readonly M[], names: readonly string[]): readonly M[] {
+  const isFirst = ([name]: M, at: number) => members.findIndex(([other]) => other === name) === at;
+  return members.filter((member, at) => names.includes(member[0]) || isFirst(member, at));
 }
 
 const listOf = (item: fc.Arbitrary<Tree>) =>
