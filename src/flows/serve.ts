@@ -1,7 +1,7 @@
 import type { Service } from '../contract/service.ts';
 import type { AuthorizationView } from '../contract/wire.ts';
 import type { Authorization } from '../core/authorization.ts';
-import { PerennialError } from '../core/errors.ts';
+import { codeOf, PerennialError } from '../core/errors.ts';
 import { UNITS } from '../core/limits.ts';
 import { accept } from './accept.ts';
 import type { Context } from './context.ts';
@@ -20,7 +20,7 @@ import { eventViewOf, sourceViewOf, tokenViewOf, viewOf } from './view.ts';
 
 /** The doors' one counter: what HTTP, the sealed intake and the command line call. */
 export function createService(context: Context, desk: TokenDesk = createTokenDesk(context)): Service {
-  const { store, clock, queue, cadence } = context;
+  const { store, clock, queue, cadence, log } = context;
   const view = (authorization: Authorization): AuthorizationView =>
     viewOf({ authorization, cadence, now: clock.now() });
   const found = async (id: string): Promise<Authorization> => {
@@ -44,7 +44,12 @@ export function createService(context: Context, desk: TokenDesk = createTokenDes
       await store.appendAudit({ at: clock.now(), authorizationId: id, actor, action: 'pull', reason: 'asked_for' });
       // A job that runs already takes no wish along; what stands in the store is pulled behind it.
       await store.askForPull({ authorizationId: id, at: clock.now() });
-      await queue.add({ queue: 'refresh-and-pull', authorizationId: id, reason: 'asked_for' });
+      try {
+        await queue.add({ queue: 'refresh-and-pull', authorizationId: id, reason: 'asked_for' });
+      } catch (error) {
+        // It stands in the store, and the sweep comes for it.
+        log.warn('not_enqueued', { authorizationId: id, code: codeOf(error) });
+      }
       return view(authorization);
     },
     release: async ({ id, actor }) => view(await release({ context, authorization: await found(id), actor })),

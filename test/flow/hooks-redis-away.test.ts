@@ -97,6 +97,17 @@ if (postgres === null || !canStartRedis) {
       expect(await system.context.store.get(lost)).toMatchObject({ toldAt: null });
       expect(await world.row(links[1].authorizationId)).toEqual(atRest);
     });
+
+    test('a pull that a person asks for meanwhile is answered and remembered too', async () => {
+      const { world, system, redis } = stage;
+      const id = 'asked';
+      await settled(stage, id);
+      const askedAt = world.clock.now();
+      await whileRedisIsAway(redis, () => system.service.pullNow({ id, actor: 'test' }));
+      expect((await system.context.store.get(id))?.toldAt).toBeGreaterThanOrEqual(askedAt);
+      await minutesPass(stage);
+      await system.reaches(id, 'pulled', ({ lastPull }) => Date.parse(lastPull?.at ?? '') >= askedAt - 1);
+    });
   });
 }
 
