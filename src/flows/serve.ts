@@ -1,13 +1,14 @@
 import type { Service } from '../contract/service.ts';
 import type { AuthorizationView } from '../contract/wire.ts';
 import type { Authorization } from '../core/authorization.ts';
-import { codeOf, PerennialError } from '../core/errors.ts';
+import { PerennialError } from '../core/errors.ts';
 import { UNITS } from '../core/limits.ts';
 import { accept } from './accept.ts';
 import type { Context } from './context.ts';
 import { fleetOf } from './fleet.ts';
 import { createTokenDesk, type TokenDesk } from './give-token.ts';
 import { planLoad } from './plan-load.ts';
+import { pullNow } from './pull-now.ts';
 import { readAudit, readAuditHeads, readReceipt, readReceipts } from './read-audit.ts';
 import { readChanges, readRecords } from './read-records.ts';
 import { readTypes } from './read-types.ts';
@@ -20,7 +21,7 @@ import { eventViewOf, sourceViewOf, tokenViewOf, viewOf } from './view.ts';
 
 /** The doors' one counter: what HTTP, the sealed intake and the command line call. */
 export function createService(context: Context, desk: TokenDesk = createTokenDesk(context)): Service {
-  const { store, clock, queue, cadence, log } = context;
+  const { store, clock, cadence } = context;
   const view = (authorization: Authorization): AuthorizationView =>
     viewOf({ authorization, cadence, now: clock.now() });
   const found = async (id: string): Promise<Authorization> => {
@@ -38,18 +39,7 @@ export function createService(context: Context, desk: TokenDesk = createTokenDes
     requestPurge: async ({ id, actor }) => view(await requestPurge({ context, authorization: await found(id), actor })),
     pullNow: async ({ id, actor }) => {
       const authorization = await found(id);
-      const { state, usage, purgeDueAt } = authorization;
-      const late = purgeDueAt !== null && clock.now() >= purgeDueAt;
-      if (state !== 'active' || usage !== 'MULTIPLE' || late) throw new PerennialError('authorization_not_active');
-      await store.appendAudit({ at: clock.now(), authorizationId: id, actor, action: 'pull', reason: 'asked_for' });
-      // A job that runs already takes no wish along; what stands in the store is pulled behind it.
-      await store.askForPull({ authorizationId: id, at: clock.now() });
-      try {
-        await queue.add({ queue: 'refresh-and-pull', authorizationId: id, reason: 'asked_for' });
-      } catch (error) {
-        // It stands in the store, and the sweep comes for it.
-        log.warn('not_enqueued', { authorizationId: id, code: codeOf(error) });
-      }
+      await pullNow({ context, authorization, actor });
       return view(authorization);
     },
     release: async ({ id, actor }) => view(await release({ context, authorization: await found(id), actor })),
