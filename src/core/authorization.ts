@@ -122,6 +122,8 @@ export type Authorization = {
   readonly nextPullAt: Instant | null;
   /** When its source last said that it has something new. A pull that began before is not the last word. */
   readonly toldAt: Instant | null;
+  /** When somebody last wanted everything read; a pull that began before does not count. */
+  readonly askedAt: Instant | null;
   /** What its source calls it, as a hash; null where its tokens do not say. */
   readonly upstreamRef: string | null;
   readonly purgeDueAt: Instant | null;

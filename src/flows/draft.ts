@@ -89,6 +89,7 @@ function newAuthorization({
     nextRunAt: now,
     nextPullAt: null,
     toldAt: null,
+    askedAt: null,
     upstreamRef: accessToken === null ? null : (context.sources.get(source)?.refOfToken(accessToken) ?? null),
     purgedAt: null,
     atEnd: request.atEnd ?? null,

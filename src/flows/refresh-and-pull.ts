@@ -36,15 +36,17 @@ export function refreshAndPull({
 }): Promise<JobOutcome> {
   return takeUp({ context, authorizationId, signal, wanted: 'active' }, async (work) => {
     const { authorization } = work;
-    const { periodMs, phase, nextRunAt, toldAt, lastPull } = authorization;
+    const { periodMs, phase, nextRunAt, toldAt, askedAt, lastPull } = authorization;
     if (periodMs === null) return { kind: 'done', reason: 'not_repeating' };
     const neededUntil = context.queue.nextRunAt({ authorizationId, periodMs, phase });
     const wanted = askedFor || doubted || isNews({ toldAt, pulledAt: lastPull?.at ?? null });
     const run = decideRun({ nextRunAt, slot: neededUntil, askedFor: wanted, now: context.clock.now() });
     if (run.kind === 'not_yet')
       return waitForPlan({ context, until: run.until, slot: neededUntil, reason: run.reason });
-    return throughGate({ work, needs: 'pages', askedFor }, (inside) =>
-      refreshThenPull({ work: inside, neededUntil, askedFor, doubted }),
+    // A wish that came while another job ran stands in the store only.
+    const wish = askedFor || isNews({ toldAt: askedAt, pulledAt: lastPull?.at ?? null });
+    return throughGate({ work, needs: 'pages', askedFor: wish }, (inside) =>
+      refreshThenPull({ work: inside, neededUntil, askedFor: wish, doubted }),
     );
   });
 }

@@ -102,6 +102,7 @@ function postgresOnly({ createDatabase }: TestPostgres): void {
         { name: '0003_pulls' },
         { name: '0004_erasure' },
         { name: '0005_fleet' },
+        { name: '0006_wishes' },
       ]);
       await Promise.all(stores.map((store) => store.close()));
     });

@@ -137,6 +137,34 @@ function tellsOfNews(open: () => Promise<Place>): void {
     }
   });
 
+  test('a pull that stands in the store only, since another ran when it was asked for, reads everything, and once', async () => {
+    const { world, system } = use();
+    const id = 'asked-and-only-noted';
+    const link = await settled(id);
+    const { store, clock, log } = system.context;
+    const plans: unknown[] = [];
+    const info: typeof log.info = (event, fields) => {
+      if (event === 'pull_begun') plans.push(fields?.['reason']);
+      log.info(event, fields);
+    };
+    const run = () =>
+      refreshAndPull({
+        context: { ...system.context, log: { ...log, info } },
+        authorizationId: id,
+        askedFor: false,
+        signal: new AbortController().signal,
+      });
+    await store.askForPull({ authorizationId: id, at: clock.now() });
+    await run();
+    expect(plans).toEqual(['asked_for']);
+    const ref = (await store.get(id))?.upstreamRef ?? 'none';
+    await store.takeHook({ source: 'telling', eventId: id, id: null, refs: [ref], at: clock.now(), plans: true });
+    await run();
+    expect(plans.slice(1)).not.toContain('asked_for');
+    expect(plans).toHaveLength(2);
+    expect(await world.row(link.authorizationId)).toMatchObject({ alive: true });
+  });
+
   test('a grant that the source says is over is looked at, and the source’s own answer ends it', async () => {
     const { world, system, web } = use();
     const id = 'told-it-is-over';

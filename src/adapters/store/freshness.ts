@@ -34,7 +34,7 @@ export function freshness({ session }: Parts): Omit<FreshnessStore, 'oldestFresh
       session.query(async (db) => {
         await db
           .updateTable('authorizations')
-          .set((eb) => toldAt(eb, at))
+          .set((eb) => ({ ...toldAt(eb, at), asked_at: eb.fn<number>('greatest', ['asked_at', eb.val(at)]) }))
           .where('id', '=', authorizationId)
           .where('state', '=', 'active')
           .where('usage', '=', 'MULTIPLE')

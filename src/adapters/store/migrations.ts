@@ -230,6 +230,9 @@ export const MIGRATIONS: Readonly<Record<string, Migration>> = {
   '0003_pulls': { up: (db) => runAll(db, PULLS) },
   '0004_erasure': { up: (db) => runAll(db, ERASURE) },
   '0005_fleet': { up: (db) => runAll(db, FLEET) },
+  '0006_wishes': {
+    up: (db) => runAll(db, ['alter table perennial.authorizations add column asked_at double precision']),
+  },
 };
 
 // biome-ignore lint/suspicious/noExplicitAny: Kysely's own signature; a migration knows no table types.

@@ -41,6 +41,6 @@ export type FreshnessStore = {
   readonly takeHook: (
     value: ToldOf & { readonly eventId: string; readonly at: Instant; readonly plans: boolean },
   ) => Promise<readonly string[] | null>;
-  /** Notes that somebody wants an active MULTIPLE authorization pulled, and plans it for then: a run that is under way and has pulled before comes again. */
+  /** Notes that somebody wants everything of an active MULTIPLE authorization read, and plans it for then: a run that is under way and has pulled before comes again. */
   readonly askForPull: (value: { readonly authorizationId: string; readonly at: Instant }) => Promise<void>;
 };

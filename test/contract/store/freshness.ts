@@ -99,9 +99,9 @@ export function freshnessContract(use: Use): void {
     test('plans a run at once for whom it means, by our id or by what the source calls it', async () => {
       const { store } = use();
       for (const meant of [(id: string) => ({ id }), (id: string) => ({ refs: [`other-${id}`, `ref-${id}`] })]) {
-        const id = await standing(store, { nextRunAt: LATER + 1_000, toldAt: null });
+        const id = await standing(store, { nextRunAt: LATER + 1_000, toldAt: null, askedAt: null });
         expect(await store.takeHook(hook(meant(id)))).toStrictEqual([id]);
-        expect(await store.get(id)).toMatchObject({ toldAt: LATER + 100, nextRunAt: LATER + 100 });
+        expect(await store.get(id)).toMatchObject({ toldAt: LATER + 100, askedAt: null, nextRunAt: LATER + 100 });
       }
     });
 
@@ -155,15 +155,17 @@ export function freshnessContract(use: Use): void {
 
     test('is noted of one alone where a person asks, as a source would tell it, and of nobody who has ended', async () => {
       const { store } = use();
-      const [asked, other] = [await standing(store, { nextRunAt: LATER + 1_000, toldAt: null }), await standing(store)];
+      const never = { nextRunAt: LATER + 1_000, toldAt: null, askedAt: null };
+      const [asked, other] = [await standing(store, never), await standing(store)];
       const ended = await standing(store, { state: 'needs_reauthorization' });
       const before = await Promise.all([other, ended].map((id) => store.get(id)));
       for (const authorizationId of [asked, ended, newId()])
         await store.askForPull({ authorizationId, at: LATER + 100 });
-      expect(await store.get(asked)).toMatchObject({ toldAt: LATER + 100, nextRunAt: LATER + 100 });
+      const noted = { toldAt: LATER + 100, askedAt: LATER + 100 };
+      expect(await store.get(asked)).toMatchObject({ ...noted, nextRunAt: LATER + 100 });
       expect(await Promise.all([other, ended].map((id) => store.get(id)))).toStrictEqual(before);
       await store.askForPull({ authorizationId: asked, at: LATER });
-      expect(await store.get(asked)).toMatchObject({ toldAt: LATER + 100, nextRunAt: LATER });
+      expect(await store.get(asked)).toMatchObject({ ...noted, nextRunAt: LATER });
     });
   });
 }

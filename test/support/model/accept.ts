@@ -60,6 +60,7 @@ export function authorizationOf(id: string): Authorization {
     nextRunAt: EPOCH_MS,
     nextPullAt: null,
     toldAt: null,
+    askedAt: null,
     upstreamRef: null,
     purgeDueAt: null,
     purgeReason: null,

@@ -57,7 +57,7 @@ export function freshness({ tables, now }: Parts): Omit<FreshnessStore, 'oldestF
     askForPull: async ({ authorizationId, at }) => {
       const row = tables.authorizations.get(authorizationId);
       if (row?.authorization.state !== 'active' || row.authorization.usage !== 'MULTIPLE') return;
-      row.authorization = toldOf(row.authorization, at);
+      row.authorization = { ...toldOf(row.authorization, at), askedAt: Math.max(row.authorization.askedAt ?? at, at) };
     },
   };
 }

@@ -150,6 +150,7 @@ function authorizationOf({ id, now }: { readonly id: string; readonly now: numbe
     nextRunAt: null,
     nextPullAt: null,
     toldAt: null,
+    askedAt: null,
     upstreamRef: null,
     purgeDueAt: null,
     purgeReason: null,
