@@ -3,7 +3,7 @@ import { bestPlace } from '../support/system-places.ts';
 
 /** Authorizations of each endpoint. */
 const EACH = Number(process.env['BENCH_GATES_EACH'] ?? 40);
-const ROUNDS = Number(process.env['BENCH_GATES_ROUNDS'] ?? 7);
+const ROUNDS = Number(process.env['BENCH_GATES_ROUNDS'] ?? 15);
 /** A fast payer. The slower, the less a run that is turned away weighs. */
 const LATENCY_MS = Number(process.env['BENCH_GATES_LATENCY_MS'] ?? 250);
 const CONCURRENCY = Number(process.env['BENCH_GATES_CONCURRENCY'] ?? 10);
