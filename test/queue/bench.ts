@@ -121,10 +121,14 @@ export async function jobsOf(bench: Bench, name: AuthorizationQueue, id: string)
   return jobs.filter((job) => job?.data['authorizationId'] === id);
 }
 
-export async function waitUntil(what: string, condition: () => boolean | Promise<boolean>): Promise<void> {
-  const deadline = performance.now() + COMES_WITHIN_MS;
+export async function waitUntil(
+  what: string,
+  condition: () => boolean | Promise<boolean>,
+  withinMs = COMES_WITHIN_MS,
+): Promise<void> {
+  const deadline = performance.now() + withinMs;
   while (!(await condition())) {
-    if (performance.now() > deadline) throw new Error(`did not come within ${COMES_WITHIN_MS} ms: ${what}`);
+    if (performance.now() > deadline) throw new Error(`did not come within ${withinMs} ms: ${what}`);
     await wait(POLL_MS);
   }
 }

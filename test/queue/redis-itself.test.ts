@@ -9,6 +9,9 @@ import { dropPrefix, findRedis, randomPrefix, sayWhenRedisIsMissing } from '../s
 import { silentProxy } from '../support/silent-proxy.ts';
 import { type Bench, HOUR_MS, openBench, queueNamed, recorder, waitUntil } from './bench.ts';
 
+/** Twice what a worker's connection is given to answer. */
+const SILENT_CAP_MS = 30_000;
+
 async function freePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1');
   await once(server, 'listening');
@@ -174,6 +177,29 @@ describe.runIf(redis.answers)('on Redis', () => {
     expect(performance.now() - began).toBeLessThan(3_000);
     await proxy.close();
     await silent.close();
+  });
+
+  test('connections that go silent are made again, those of workers too', { timeout: 60_000 }, async () => {
+    const proxy = await silentProxy(new URL(redis.url));
+    const open = () => openQueueBackend({ place: { kind: 'redis', url: proxy.url }, prefix });
+    const silent = await openBench({ open, tracesOf: null, losePending: null, dispose: async () => {} });
+    const runs = recorder('fetch-once');
+    silent.start([runs.definition]);
+    const [before, after] = [silent.newId('before'), silent.newId('after')];
+    const add = (authorizationId: string) =>
+      silent.queue.add({ queue: 'fetch-once', authorizationId, reason: 'accepted' });
+    await add(before);
+    await waitUntil('the first run', async () => runs.runsOf(before).length === 1);
+    proxy.silence();
+    const isTaken = () =>
+      add(after).then(
+        () => true,
+        () => false,
+      );
+    await waitUntil('a job is taken', isTaken, SILENT_CAP_MS);
+    await waitUntil('it runs', async () => runs.runsOf(after).length >= 1, SILENT_CAP_MS);
+    await silent.close();
+    await proxy.close();
   });
 
   test('after all of its keys were lost, the same workers and queues go on with what is scheduled and added again', async () => {

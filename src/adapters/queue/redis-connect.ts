@@ -19,6 +19,14 @@ export type ConnectionManners = {
 const RECONNECT_MAX_MS = 1_000;
 /** How long a server may take to say goodbye. */
 const DISCONNECT_TIMEOUT_MS = 500;
+/**
+ * A connection whose server owes an answer for so long is given up and made again. One that was cut without a word would be written to for as long as TCP tries, a
+ * quarter of an hour; seen: a worker that held the duty to reconcile stood behind such a one for five minutes, and two thirds of the fleet with it. BullMQ's own blocking
+ * commands take 10 s at most.
+ */
+const SILENT_AFTER_MS = 15_000;
+/** As many times its own timeout a connection is given that does not wait for answers: a server that is only busy may answer the next command. */
+const SILENT_AFTER_TIMEOUTS = 2;
 /** How long a Cluster may take to tell where its slots lie. */
 const SLOTS_TIMEOUT_MS = 2_000;
 
@@ -56,6 +64,7 @@ function commonOf({ connectTimeoutMs, commandTimeoutMs, waits }: ConnectionManne
     connectTimeout: connectTimeoutMs,
     disconnectTimeout: DISCONNECT_TIMEOUT_MS,
     maxRetriesPerRequest: waits ? null : 1,
+    socketTimeout: commandTimeoutMs === null ? SILENT_AFTER_MS : SILENT_AFTER_TIMEOUTS * commandTimeoutMs,
     ...(commandTimeoutMs === null ? {} : { commandTimeout: commandTimeoutMs }),
   };
 }
