@@ -21,8 +21,7 @@ const RECONNECT_MAX_MS = 1_000;
 const DISCONNECT_TIMEOUT_MS = 500;
 /**
  * A connection whose server owes an answer for so long is given up and made again. One that was cut without a word would be written to for as long as TCP tries, a
- * quarter of an hour; seen: a worker that held the duty to reconcile stood behind such a one for five minutes, and two thirds of the fleet with it. BullMQ's own blocking
- * commands take 10 s at most.
+ * quarter of an hour (seen: the worker that held the duty to reconcile stood behind such a one for five minutes). BullMQ's own blocking commands take 10 s at most.
  */
 const SILENT_AFTER_MS = 15_000;
 /** As many times its own timeout a connection is given that does not wait for answers: a server that is only busy may answer the next command. */
