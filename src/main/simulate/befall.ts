@@ -110,7 +110,7 @@ function movePeriod({
   const [nextPullAt, freshAsOf] = [members.nextPullAt[member] ?? Number.NaN, members.freshAsOf[member] ?? Number.NaN];
   const decision = decidePeriod({
     standing: {
-      id: '',
+      id: String(members.index[member]),
       periodMs: members.periodMs[member] ?? 0,
       phase: members.phase[member] ?? 0,
       nextRunAt: members.nextRunAt[member] ?? now,
