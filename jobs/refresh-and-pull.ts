@@ -9,13 +9,7 @@ export function refreshAndPullJob(context: Context): Job {
     queue: 'refresh-and-pull',
     run: ({ payload, signal }) => {
       const { authorizationId, reason } = parsePayload(payload);
-      return refreshAndPull({
-        context,
-        authorizationId,
-        askedFor: reason === 'asked_for',
-        doubted: reason === 'doubted',
-        signal,
-      });
+      return refreshAndPull({ context, authorizationId, askedFor: reason === 'asked_for', signal });
     },
   };
 }

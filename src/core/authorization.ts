@@ -120,10 +120,12 @@ export type Authorization = {
   readonly nextRunAt: Instant | null;
   /** When its next pull is planned, where the cadence adapts to its endpoint; null leaves it to the period. */
   readonly nextPullAt: Instant | null;
-  /** When its source last said that it has something new. A pull that began before is not the last word. */
+  /** When its source last said something that a run looks into. A pull that began before is not the last word. */
   readonly toldAt: Instant | null;
   /** When somebody last wanted everything read; a pull that began before does not count. */
   readonly askedAt: Instant | null;
+  /** When its source last said that its grant is over. A pair that was granted later proves it wrong. */
+  readonly doubtedAt: Instant | null;
   /** What its source calls it, as a hash; null where its tokens do not say. */
   readonly upstreamRef: string | null;
   readonly purgeDueAt: Instant | null;

@@ -17,7 +17,7 @@ export type RefreshDecision =
   | { readonly kind: 'use'; readonly reason: 'valid_long_enough' | 'valid_and_not_refreshable' }
   | {
       readonly kind: 'refresh';
-      readonly reason: 'ends_before_next_run' | 'expired' | 'rejected_by_source' | 'kept_alive';
+      readonly reason: 'ends_before_next_run' | 'expired' | 'rejected_by_source' | 'said_to_be_over' | 'kept_alive';
     }
   | { readonly kind: 'recover'; readonly reason: 'attempt_left_open' }
   /** Nothing is offered before the instant that the last failure set. */
@@ -34,6 +34,7 @@ export function decideRefresh({
   attempt,
   trouble,
   rejected,
+  doubtedAt = null,
   neededUntil,
   ends,
   now,
@@ -43,6 +44,8 @@ export function decideRefresh({
   readonly attempt: 'none' | 'left_open' | 'parked';
   readonly trouble: Trouble | null;
   readonly rejected: boolean;
+  /** When the source last said that the grant is over: the refresh token is offered once, and the answer settles it. */
+  readonly doubtedAt?: Instant | null;
   readonly neededUntil: Instant;
   readonly ends: Ends;
   readonly now: Instant;
@@ -59,7 +62,8 @@ export function decideRefresh({
     if (expired) return { kind: 'dead', reason: 'refresh_expired' };
     return rejected ? { kind: 'dead', reason: 'revoked' } : { kind: 'use', reason: 'valid_and_not_refreshable' };
   }
-  const reason = dueReason({ tokens, attempt, rejected, expired, neededUntil });
+  const doubted = doubtedAt !== null && grantedAtOf(tokens) < doubtedAt;
+  const reason = dueReason({ tokens, attempt, rejected, doubted, expired, neededUntil });
   if (reason === null) return { kind: 'use', reason: 'valid_long_enough' };
   // What only a person can mend is held back for the whole source, and tried at once after a restart.
   const waits = trouble !== null && trouble.kind !== 'misconfigured' && now < trouble.until;
@@ -72,17 +76,20 @@ function dueReason({
   tokens,
   attempt,
   rejected,
+  doubted,
   expired,
   neededUntil,
 }: {
   readonly tokens: TokenFacts;
   readonly attempt: 'none' | 'parked';
   readonly rejected: boolean;
+  readonly doubted: boolean;
   readonly expired: boolean;
   readonly neededUntil: Instant;
 }) {
   if (attempt === 'parked') return 'attempt_left_open';
   if (rejected) return 'rejected_by_source';
+  if (doubted) return 'said_to_be_over';
   if (expired) return 'expired';
   const due = neededUntil + leadMs(tokens.accessLifetimeMs) - LIMITS.lifetimeSlackMs > tokens.accessExpiresAt;
   if (due) return 'ends_before_next_run';

@@ -90,6 +90,7 @@ function newAuthorization({
     nextPullAt: null,
     toldAt: null,
     askedAt: null,
+    doubtedAt: null,
     upstreamRef: accessToken === null ? null : (context.sources.get(source)?.refOfToken(accessToken) ?? null),
     purgedAt: null,
     atEnd: request.atEnd ?? null,

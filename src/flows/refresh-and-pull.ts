@@ -23,15 +23,12 @@ export function refreshAndPull({
   context,
   authorizationId,
   askedFor,
-  doubted = false,
   signal,
 }: {
   readonly context: Context;
   readonly authorizationId: string;
   /** Somebody wants everything read now. */
   readonly askedFor: boolean;
-  /** Somebody says that the grant is over: its refresh token is offered now, and what the source answers settles it. */
-  readonly doubted?: boolean;
   readonly signal: AbortSignal;
 }): Promise<JobOutcome> {
   return takeUp({ context, authorizationId, signal, wanted: 'active' }, async (work) => {
@@ -39,14 +36,14 @@ export function refreshAndPull({
     const { periodMs, phase, nextRunAt, toldAt, askedAt, lastPull } = authorization;
     if (periodMs === null) return { kind: 'done', reason: 'not_repeating' };
     const neededUntil = context.queue.nextRunAt({ authorizationId, periodMs, phase });
-    const wanted = askedFor || doubted || isNews({ toldAt, pulledAt: lastPull?.at ?? null });
+    const wanted = askedFor || isNews({ toldAt, pulledAt: lastPull?.at ?? null });
     const run = decideRun({ nextRunAt, slot: neededUntil, askedFor: wanted, now: context.clock.now() });
     if (run.kind === 'not_yet')
       return waitForPlan({ context, until: run.until, slot: neededUntil, reason: run.reason });
     // A wish that came while another job ran stands in the store only.
     const wish = askedFor || isNews({ toldAt: askedAt, pulledAt: lastPull?.at ?? null });
     return throughGate({ work, needs: 'pages', askedFor: wish }, (inside) =>
-      refreshThenPull({ work: inside, neededUntil, askedFor: wish, doubted }),
+      refreshThenPull({ work: inside, neededUntil, askedFor: wish }),
     );
   });
 }
@@ -55,19 +52,17 @@ async function refreshThenPull({
   work,
   neededUntil,
   askedFor,
-  doubted,
 }: {
   readonly work: Work;
   readonly neededUntil: Instant;
   readonly askedFor: boolean;
-  readonly doubted: boolean;
 }): Promise<JobOutcome> {
   const { context } = work;
   const end = createRunEnd({ work, decide: () => pullDecisionOf({ work, neededUntil, askedFor }) });
   const access = await ensureAccessToken({
     ...work,
     neededUntil,
-    rejected: doubted,
+    rejected: false,
     asTaken: work.held.standing,
     planWith: end.plan,
   });

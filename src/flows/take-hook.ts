@@ -2,6 +2,15 @@ import { codeOf, PerennialError } from '../core/errors.ts';
 import type { HookEvent } from '../core/ports/upstream.ts';
 import type { Context } from './context.ts';
 
+/** What an event says of the authorizations that it means, as far as a run looks into it. */
+const TELLS = {
+  sync_completed: 'news',
+  refresh_expired: 'doubt',
+  sync_failed: null,
+  endpoint_status_changed: null,
+  unknown: null,
+} as const satisfies Record<HookEvent['kind'], 'news' | 'doubt' | null>;
+
 type Taking = Pick<Context, 'sources' | 'clock' | 'log' | 'metrics'> & {
   readonly store: Pick<Context['store'], 'takeHook'>;
   readonly queue: Pick<Context['queue'], 'add'>;
@@ -34,8 +43,7 @@ export async function takeHook({
   }
   const { event } = reading;
   const { eventId, id, refs } = event;
-  const plans = event.kind === 'sync_completed';
-  const meant = await store.takeHook({ source, eventId, id, refs, at: clock.now(), plans });
+  const meant = await store.takeHook({ source, eventId, id, refs, at: clock.now(), tells: TELLS[event.kind] });
   metrics.hook({ event: event.kind, outcome: outcomeOf(meant) });
   for (const authorizationId of meant ?? []) await act({ context, source, event, authorizationId });
   if (event.kind === 'endpoint_status_changed' && meant !== null) {
@@ -62,12 +70,12 @@ async function act({
 }): Promise<void> {
   if (kind === 'unknown' || kind === 'endpoint_status_changed') return;
   log.info('hook_taken', { authorizationId, source, reason: kind });
-  if (kind === 'sync_failed') return;
-  const reason = kind === 'sync_completed' ? 'told' : 'doubted';
+  const tells = TELLS[kind];
+  if (tells === null) return;
   try {
-    await queue.add({ queue: 'refresh-and-pull', authorizationId, reason });
+    await queue.add({ queue: 'refresh-and-pull', authorizationId, reason: tells === 'news' ? 'told' : 'doubted' });
   } catch (error) {
-    // News stand in the store, and the sweep comes for them; a grant that is over shows at its next run.
+    // Both stand in the store, and the sweep comes for them.
     log.warn('hook_waits', { authorizationId, code: codeOf(error) });
   }
 }

@@ -97,7 +97,7 @@ async function race({
   const standing = { usage: 'MULTIPLE', periodMs: PERIOD_MS, nextRunAt: NOW + HOUR_MS, failedRuns: 0 } as const;
   const id = await inserted(store, { ...standing, nextPullAt: null, toldAt: null, trouble: null });
   const fence = await taken(store, id);
-  const news = () => store.takeHook({ source: 'flexpa', eventId: newId(), id, refs: [], at: TOLD_AT, plans: true });
+  const news = () => store.takeHook({ source: 'flexpa', eventId: newId(), id, refs: [], at: TOLD_AT, tells: 'news' });
   const { plans, hook } = await holder.transaction().execute(async (tx) => {
     await sql`select 1 from perennial.authorizations where id = ${id} for update`.execute(tx);
     const early = first === 'plan' ? { plans: write(store, fence) } : { hook: news() };

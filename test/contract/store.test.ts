@@ -103,6 +103,7 @@ function postgresOnly({ createDatabase }: TestPostgres): void {
         { name: '0004_erasure' },
         { name: '0005_fleet' },
         { name: '0006_wishes' },
+        { name: '0007_doubts' },
       ]);
       await Promise.all(stores.map((store) => store.close()));
     });

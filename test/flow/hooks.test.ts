@@ -101,7 +101,7 @@ function tellsOfNews(open: () => Promise<Place>): void {
     const ref = (await store.get(id))?.upstreamRef ?? 'none';
     let told = false;
     const commitRecords: typeof store.commitRecords = async (value) => {
-      const news = { source: 'telling', eventId: id, id: null, refs: [ref], at: clock.now(), plans: true };
+      const news = { source: 'telling', eventId: id, id: null, refs: [ref], at: clock.now(), tells: 'news' as const };
       if (!told) expect(await store.takeHook(news)).toEqual([id]);
       told = true;
       return store.commitRecords(value);
@@ -158,11 +158,38 @@ function tellsOfNews(open: () => Promise<Place>): void {
     await run();
     expect(plans).toEqual(['asked_for']);
     const ref = (await store.get(id))?.upstreamRef ?? 'none';
-    await store.takeHook({ source: 'telling', eventId: id, id: null, refs: [ref], at: clock.now(), plans: true });
+    await store.takeHook({ source: 'telling', eventId: id, id: null, refs: [ref], at: clock.now(), tells: 'news' });
     await run();
     expect(plans.slice(1)).not.toContain('asked_for');
     expect(plans).toHaveLength(2);
     expect(await world.row(link.authorizationId)).toMatchObject({ alive: true });
+  });
+
+  test('a doubt that stands in the store only, since a job ran when it came, has the refresh token offered, and once', async () => {
+    const { system } = use();
+    const id = 'doubted-and-only-noted';
+    await settled(id);
+    const { context } = system;
+    const { store, clock } = context;
+    const ref = (await store.get(id))?.upstreamRef ?? 'none';
+    const { signal } = new AbortController();
+    const versionAfter = async (tells: 'news' | 'doubt') => {
+      const hook = {
+        source: 'telling',
+        eventId: `${id}-${clock.now()}`,
+        id: null,
+        refs: [ref],
+        at: clock.now(),
+        tells,
+      };
+      expect(await store.takeHook(hook)).toEqual([id]);
+      await refreshAndPull({ context, authorizationId: id, askedFor: false, signal });
+      return (await store.tokens(id))?.version ?? 0;
+    };
+    const before = await versionAfter('news');
+    expect(await versionAfter('doubt')).toBe(before + 1);
+    expect(await versionAfter('news')).toBe(before + 1);
+    expect(await store.get(id)).toMatchObject({ state: 'active' });
   });
 
   test('a grant that the source says is over is looked at, and the source’s own answer ends it', async () => {

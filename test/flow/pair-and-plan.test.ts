@@ -46,7 +46,7 @@ describe('a run that refreshes and has nothing to pull', () => {
     const written: string[] = [];
     const toldAt = clock.now();
     const commitTokens: Store['commitTokens'] = async (value) => {
-      const told = { source: 'sandbox', id, refs: [], eventId: 'overtakes', at: toldAt, plans: true };
+      const told = { source: 'sandbox', id, refs: [], eventId: 'overtakes', at: toldAt, tells: 'news' as const };
       expect(await store.takeHook(told)).toEqual([id]);
       return store.commitTokens(value);
     };

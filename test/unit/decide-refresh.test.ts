@@ -49,6 +49,14 @@ describe('every branch', () => {
     ['a token that ends just after the lead', { neededUntil: NOW + 22 * HOUR_MS }, 'use', 'valid_long_enough'],
     ['an expired token', { tokens: gone }, 'refresh', 'expired'],
     ['a token the source has just refused', { rejected: true }, 'refresh', 'rejected_by_source'],
+    ['a grant that its source says is over', { doubtedAt: NOW }, 'refresh', 'said_to_be_over'],
+    ['a pair that was granted since', { doubtedAt: NOW - HOUR_MS }, 'use', 'valid_long_enough'],
+    [
+      'the same of a grant without refresh token: nobody is condemned by what a webhook says',
+      { doubtedAt: NOW, tokens: { hasRefreshToken: false, refreshExpiresAt: null } },
+      'use',
+      'valid_and_not_refreshable',
+    ],
     ['an attempt that a crash left open, whatever the token', { attempt: 'left_open' }, 'recover', 'attempt_left_open'],
     ['the same, with the token expired', { attempt: 'left_open', tokens: gone }, 'recover', 'attempt_left_open'],
     [

@@ -34,7 +34,7 @@ export function freshness({ session }: Parts): Omit<FreshnessStore, 'oldestFresh
       session.query(async (db) => {
         await db
           .updateTable('authorizations')
-          .set((eb) => ({ ...toldAt(eb, at), asked_at: eb.fn<number>('greatest', ['asked_at', eb.val(at)]) }))
+          .set((eb) => ({ ...toldAt(eb, at), asked_at: latest(eb, 'asked_at', at) }))
           .where('id', '=', authorizationId)
           .where('state', '=', 'active')
           .where('usage', '=', 'MULTIPLE')
@@ -126,7 +126,7 @@ async function agesOf({
 
 async function takeHook({
   tx,
-  value: { source, eventId, id, refs, at, plans },
+  value: { source, eventId, id, refs, at, tells },
 }: {
   readonly tx: Db;
   readonly value: Parameters<FreshnessStore['takeHook']>[0];
@@ -149,10 +149,10 @@ async function takeHook({
     .where((eb) => eb.or([eb('id', '=', id ?? ''), eb('upstream_ref', 'in', ['', ...refs])]))
     .orderBy('id')
     .limit(FRESHNESS_LIMITS.hookMeansMax);
-  if (!plans) return (await meant.execute()).map((row) => row.id);
+  if (tells === null) return (await meant.execute()).map((row) => row.id);
   const told = await tx
     .updateTable('authorizations')
-    .set((eb) => toldAt(eb, at))
+    .set((eb) => ({ ...toldAt(eb, at), ...(tells === 'doubt' ? { doubted_at: latest(eb, 'doubted_at', at) } : {}) }))
     .where('id', 'in', meant)
     .returning('id')
     .execute();
@@ -162,9 +162,17 @@ async function takeHook({
 /** Neither what was told later nor an earlier plan is moved back. */
 function toldAt(eb: ExpressionBuilder<Tables, 'authorizations'>, at: Instant) {
   return {
-    told_at: eb.fn<number>('greatest', ['told_at', eb.val(at)]),
+    told_at: latest(eb, 'told_at', at),
     next_run_at: eb.fn<number>('least', ['next_run_at', eb.val(at)]),
   };
+}
+
+function latest(
+  eb: ExpressionBuilder<Tables, 'authorizations'>,
+  column: 'told_at' | 'asked_at' | 'doubted_at',
+  at: Instant,
+) {
+  return eb.fn<number>('greatest', [column, eb.val(at)]);
 }
 
 /** Each delivery takes some old ones with it: what is remembered stays as long as what comes in. */

@@ -233,6 +233,9 @@ export const MIGRATIONS: Readonly<Record<string, Migration>> = {
   '0006_wishes': {
     up: (db) => runAll(db, ['alter table perennial.authorizations add column asked_at double precision']),
   },
+  '0007_doubts': {
+    up: (db) => runAll(db, ['alter table perennial.authorizations add column doubted_at double precision']),
+  },
 };
 
 // biome-ignore lint/suspicious/noExplicitAny: Kysely's own signature; a migration knows no table types.

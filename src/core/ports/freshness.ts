@@ -35,11 +35,12 @@ export type FreshnessStore = {
     readonly promises: Promises;
   }) => Promise<readonly NetworkFreshness[]>;
   /**
-   * Takes a delivery if it is the first of its event; null for one that was taken before, within {@link FRESHNESS_LIMITS.hooksSeenForMs}. With `plans` the authorizations that it
-   * means are noted as told at `at` and planned for then, in the same transaction; gives the ids of those that are active, {@link FRESHNESS_LIMITS.hookMeansMax} at most.
+   * Takes a delivery if it is the first of its event; null for one that was taken before, within {@link FRESHNESS_LIMITS.hooksSeenForMs}. Of news the authorizations that it
+   * means are noted as told at `at` and planned for then, of a doubt as doubted too, in the same transaction; gives the ids of those that are active,
+   * {@link FRESHNESS_LIMITS.hookMeansMax} at most.
    */
   readonly takeHook: (
-    value: ToldOf & { readonly eventId: string; readonly at: Instant; readonly plans: boolean },
+    value: ToldOf & { readonly eventId: string; readonly at: Instant; readonly tells: 'news' | 'doubt' | null },
   ) => Promise<readonly string[] | null>;
   /** Notes that somebody wants everything of an active MULTIPLE authorization read, and plans it for then: a run that is under way and has pulled before comes again. */
   readonly askForPull: (value: { readonly authorizationId: string; readonly at: Instant }) => Promise<void>;

@@ -86,22 +86,24 @@ export function freshnessContract(use: Use): void {
   });
 
   describe('a webhook', () => {
-    const hook = (differences: object) => ({
+    type Hook = Parameters<Store['takeHook']>[0];
+    const hook = (differences: Partial<Hook>): Hook => ({
       source: 'flexpa',
       eventId: newId(),
       id: null,
       refs: [],
       at: LATER + 100,
-      plans: true,
+      tells: 'news',
       ...differences,
     });
 
     test('plans a run at once for whom it means, by our id or by what the source calls it', async () => {
       const { store } = use();
       for (const meant of [(id: string) => ({ id }), (id: string) => ({ refs: [`other-${id}`, `ref-${id}`] })]) {
-        const id = await standing(store, { nextRunAt: LATER + 1_000, toldAt: null, askedAt: null });
+        const id = await standing(store, { nextRunAt: LATER + 1_000, toldAt: null, askedAt: null, doubtedAt: null });
         expect(await store.takeHook(hook(meant(id)))).toStrictEqual([id]);
-        expect(await store.get(id)).toMatchObject({ toldAt: LATER + 100, askedAt: null, nextRunAt: LATER + 100 });
+        const told = { toldAt: LATER + 100, askedAt: null, doubtedAt: null, nextRunAt: LATER + 100 };
+        expect(await store.get(id)).toMatchObject(told);
       }
     });
 
@@ -121,11 +123,21 @@ export function freshnessContract(use: Use): void {
       expect(await store.get(id)).toMatchObject({ toldAt: LATER + 500, nextRunAt: LATER + 10 });
     });
 
+    test('that doubts the grant says so beside the plan, and never takes a later doubt back', async () => {
+      const { store } = use();
+      const id = await standing(store, { nextRunAt: LATER + 1_000, toldAt: null, doubtedAt: null });
+      await store.takeHook(hook({ id, tells: 'doubt' }));
+      const doubted = { toldAt: LATER + 100, doubtedAt: LATER + 100 };
+      expect(await store.get(id)).toMatchObject({ ...doubted, nextRunAt: LATER + 100 });
+      await store.takeHook(hook({ id, tells: 'doubt', at: LATER + 50 }));
+      expect(await store.get(id)).toMatchObject({ ...doubted, nextRunAt: LATER + 50 });
+    });
+
     test('that plans nothing changes nothing, and says whom it means', async () => {
       const { store } = use();
       const id = await standing(store, { toldAt: null });
       const before = await store.get(id);
-      expect(await store.takeHook(hook({ id, plans: false }))).toStrictEqual([id]);
+      expect(await store.takeHook(hook({ id, tells: null }))).toStrictEqual([id]);
       expect(await store.get(id)).toStrictEqual(before);
     });
 

@@ -37,7 +37,7 @@ export function freshness({ tables, now }: Parts): Omit<FreshnessStore, 'oldestF
         const ageMs = { p50: part(0.5), p90: part(0.9), p99: part(0.99), max: part(1) };
         return own.length === 0 ? [] : [{ network, authorizations: own.length, late, ageMs }];
       }),
-    takeHook: async ({ source, eventId, id, refs, at, plans }) => {
+    takeHook: async ({ source, eventId, id, refs, at, tells }) => {
       for (const [name, seenAt] of seen) if (seenAt < now() - FRESHNESS_LIMITS.hooksSeenForMs) seen.delete(name);
       const name = JSON.stringify([source, eventId]);
       if (seen.has(name)) return null;
@@ -49,8 +49,9 @@ export function freshness({ tables, now }: Parts): Omit<FreshnessStore, 'oldestF
         })
         .sort((left, right) => (left.authorization.id < right.authorization.id ? -1 : 1))
         .slice(0, FRESHNESS_LIMITS.hookMeansMax);
-      if (plans) {
-        for (const row of rows) row.authorization = toldOf(row.authorization, at);
+      for (const row of rows) {
+        if (tells !== null) row.authorization = toldOf(row.authorization, at);
+        if (tells === 'doubt') row.authorization = doubtedOf(row.authorization, at);
       }
       return rows.map(({ authorization }) => authorization.id);
     },
@@ -60,6 +61,10 @@ export function freshness({ tables, now }: Parts): Omit<FreshnessStore, 'oldestF
       row.authorization = { ...toldOf(row.authorization, at), askedAt: Math.max(row.authorization.askedAt ?? at, at) };
     },
   };
+}
+
+function doubtedOf(authorization: Authorization, at: number): Authorization {
+  return { ...authorization, doubtedAt: Math.max(authorization.doubtedAt ?? at, at) };
 }
 
 function toldOf(authorization: Authorization, at: number): Authorization {
