@@ -124,8 +124,8 @@ export type Authorization = {
   readonly toldAt: Instant | null;
   /** When somebody last wanted everything read; a pull that began before does not count. */
   readonly askedAt: Instant | null;
-  /** When its source last said that its grant is over. A pair that was granted later proves it wrong. */
-  readonly doubtedAt: Instant | null;
+  /** Its source said that the grant is over when this was the version of its tokens, or the one under way: a newer pair proves it wrong. */
+  readonly doubtedVersion: number | null;
   /** What its source calls it, as a hash; null where its tokens do not say. */
   readonly upstreamRef: string | null;
   readonly purgeDueAt: Instant | null;

@@ -34,7 +34,7 @@ export function decideRefresh({
   attempt,
   trouble,
   rejected,
-  doubtedAt = null,
+  doubtedVersion,
   neededUntil,
   ends,
   now,
@@ -44,8 +44,8 @@ export function decideRefresh({
   readonly attempt: 'none' | 'left_open' | 'parked';
   readonly trouble: Trouble | null;
   readonly rejected: boolean;
-  /** When the source last said that the grant is over: the refresh token is offered once, and the answer settles it. */
-  readonly doubtedAt?: Instant | null;
+  /** The pair that was the newest when the source said that the grant is over: its refresh token is offered, and the answer settles it. */
+  readonly doubtedVersion: number | null;
   readonly neededUntil: Instant;
   readonly ends: Ends;
   readonly now: Instant;
@@ -62,7 +62,7 @@ export function decideRefresh({
     if (expired) return { kind: 'dead', reason: 'refresh_expired' };
     return rejected ? { kind: 'dead', reason: 'revoked' } : { kind: 'use', reason: 'valid_and_not_refreshable' };
   }
-  const doubted = doubtedAt !== null && grantedAtOf(tokens) < doubtedAt;
+  const doubted = doubtedVersion !== null && tokens.version <= doubtedVersion;
   const reason = dueReason({ tokens, attempt, rejected, doubted, expired, neededUntil });
   if (reason === null) return { kind: 'use', reason: 'valid_long_enough' };
   // What only a person can mend is held back for the whole source, and tried at once after a restart.

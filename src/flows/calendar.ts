@@ -104,6 +104,7 @@ async function endOf({
           attempt: 'none',
           trouble: null,
           rejected: false,
+          doubtedVersion: null,
           neededUntil: now,
           ends: authorization.ends,
           now,

@@ -90,7 +90,7 @@ function newAuthorization({
     nextPullAt: null,
     toldAt: null,
     askedAt: null,
-    doubtedAt: null,
+    doubtedVersion: null,
     upstreamRef: accessToken === null ? null : (context.sources.get(source)?.refOfToken(accessToken) ?? null),
     purgedAt: null,
     atEnd: request.atEnd ?? null,

@@ -104,7 +104,7 @@ async function makePlan({
   const { context, authorization } = work;
   const { queue, clock, owner } = context;
   const { id: authorizationId, phase } = authorization;
-  const { periodMs, toldAt } = standing;
+  const { periodMs, toldAt, doubtedVersion } = standing;
   const now = clock.now();
   const { lastPull = standing.lastPull } = patch;
   // They came while this run pulled, and no other job comes for them: theirs is this one.
@@ -117,7 +117,9 @@ async function makePlan({
     lateAfterMs: cadenceOf(authorization, context.cadence).lateAfterMs,
     now,
   });
-  const next: NextRun = news === null || news >= usual.at ? usual : { at: news, by: 'own_job' };
+  // A doubt that came once the token was in hand: the pull is of a later moment, and has settled nothing.
+  const soon = news ?? (doubtedVersion === authorization.doubtedVersion ? null : now);
+  const next: NextRun = soon === null || soon >= usual.at ? usual : { at: soon, by: 'own_job' };
   const whole = { ...patch, nextRunAt: next.at, nextPullAt };
   return { next, plan: { patch: whole, release: { owner }, asOf: { periodMs, toldAt } } };
 }

@@ -60,7 +60,7 @@ export async function ensureAccessToken(
       attempt: intent === null ? 'none' : intent.parked ? 'parked' : 'left_open',
       trouble: authorization.trouble,
       rejected: work.rejected,
-      doubtedAt: authorization.doubtedAt,
+      doubtedVersion: authorization.doubtedVersion,
       neededUntil: work.neededUntil - (ownNow - now),
       ends: authorization.ends,
       now,

@@ -98,6 +98,22 @@ if (postgres === null || !canStartRedis) {
       expect(await world.row(links[1].authorizationId)).toEqual(atRest);
     });
 
+    test('a doubt that comes meanwhile has the refresh token offered once Redis is back', async () => {
+      const { system, redis, web } = stage;
+      const id = 'doubted';
+      const link = await settled(stage, id);
+      const { store } = system.context;
+      const before = (await store.tokens(id))?.version ?? Number.NaN;
+      await whileRedisIsAway(redis, async () => expect(await send(web, bodyOf(link, 'refresh_expired'))).toBe(204));
+      expect(await store.tokens(id)).toMatchObject({ version: before });
+      await minutesPass(stage);
+      await until(
+        'a new pair',
+        () => store.tokens(id),
+        (tokens) => tokens?.version === before + 1,
+      );
+    });
+
     test('a pull that a person asks for meanwhile is answered and remembered too', async () => {
       const { world, system, redis } = stage;
       const id = 'asked';
@@ -142,9 +158,9 @@ async function settled({ world, system }: Stage, id: string): Promise<Link> {
   return link;
 }
 
-function bodyOf({ authorizationId }: Link): string {
+function bodyOf({ authorizationId }: Link, event = 'sync_completed'): string {
   const data = { mode: 'test', patient_authorization_id: authorizationId, consent_id: randomUUID() };
-  return JSON.stringify({ event_id: randomUUID(), event: 'sync_completed', version: 1, timestamp: Date.now(), data });
+  return JSON.stringify({ event_id: randomUUID(), event, version: 1, timestamp: Date.now(), data });
 }
 
 async function send({ url }: WebServer, body: string): Promise<number> {

@@ -192,6 +192,30 @@ function tellsOfNews(open: () => Promise<Place>): void {
     expect(await store.get(id)).toMatchObject({ state: 'active' });
   });
 
+  test('a doubt that comes between the token and the pull is the next plan of that very run', async () => {
+    const { system } = use();
+    const id = 'doubted-before-the-pull';
+    await settled(id);
+    const { context } = system;
+    const { store, clock, pulls } = context;
+    const ref = (await store.get(id))?.upstreamRef ?? 'none';
+    const hook = (tells: 'news' | 'doubt') =>
+      store.takeHook({ source: 'telling', eventId: `${id}-${tells}`, id: null, refs: [ref], at: clock.now(), tells });
+    expect(await hook('news')).toEqual([id]);
+    const before = (await store.tokens(id))?.version ?? Number.NaN;
+    const within: typeof pulls.within = async (signal, pull) => {
+      await hook('doubt');
+      return pulls.within(signal, pull);
+    };
+    const run = (own: typeof context) =>
+      refreshAndPull({ context: own, authorizationId: id, askedFor: false, signal: new AbortController().signal });
+    const again = { kind: 'again', asDue: true, afterWallMs: expect.closeTo(LIMITS.retryMinWallMs, -2) };
+    expect(await run({ ...context, pulls: { ...pulls, within } })).toMatchObject(again);
+    expect((await store.tokens(id))?.version).toBe(before);
+    await run(context);
+    expect((await store.tokens(id))?.version).toBe(before + 1);
+  });
+
   test('a grant that the source says is over is looked at, and the source’s own answer ends it', async () => {
     const { world, system, web } = use();
     const id = 'told-it-is-over';

@@ -136,6 +136,7 @@ function alwaysAlive(decide: Decide, { lifetimeMs, pullEveryMs, phase, start }: 
       attempt: 'none',
       trouble: null,
       rejected: false,
+      doubtedVersion: null,
       neededUntil: nextRunAt,
       ends: NO_ENDS,
       now,

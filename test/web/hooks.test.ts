@@ -154,7 +154,7 @@ describe('a webhook', () => {
     const { send, jobs, store } = await startHooks();
     expect(await send(deliveryOf(bodyOf({ event: 'refresh_expired' })))).toBe(204);
     expect(jobs).toEqual(['doubted']);
-    expect(await store.get(ID)).toMatchObject({ state: 'active', toldAt: NOW, doubtedAt: NOW });
+    expect(await store.get(ID)).toMatchObject({ state: 'active', toldAt: NOW, doubtedVersion: 1 });
   });
 
   test.each(['sync_failed', 'something_new'])('of %s is taken, and no run comes of it', async (event) => {

@@ -48,13 +48,13 @@ export function atOnce(session: Session): AtOnce {
   };
 }
 
-/** Moves, and doubts that begin or end, have an entry or an event beside them. */
+/** Moves, and doubts about an attempt that begin or end, have an entry or an event beside them. */
 function isPlain(patch: AuthorizationPatch): boolean {
   const { state, stateReason, trouble } = patch;
   return state === undefined && stateReason === undefined && trouble?.kind !== 'unsure';
 }
 
-/** A doubt that a patch would end is told as an event. */
+/** A doubt about an attempt that a patch would end is told as an event. */
 function noDoubtEnds(shape: string): RawBuilder<unknown> {
   return shape.split(',').includes('trouble') ? sql`a.trouble is distinct from 'unsure'` : sql`true`;
 }

@@ -34,7 +34,7 @@ export function freshness({ session }: Parts): Omit<FreshnessStore, 'oldestFresh
       session.query(async (db) => {
         await db
           .updateTable('authorizations')
-          .set((eb) => ({ ...toldAt(eb, at), asked_at: latest(eb, 'asked_at', at) }))
+          .set((eb) => ({ ...toldAt(eb, at), asked_at: eb.fn<number>('greatest', ['asked_at', eb.val(at)]) }))
           .where('id', '=', authorizationId)
           .where('state', '=', 'active')
           .where('usage', '=', 'MULTIPLE')
@@ -152,27 +152,24 @@ async function takeHook({
   if (tells === null) return (await meant.execute()).map((row) => row.id);
   const told = await tx
     .updateTable('authorizations')
-    .set((eb) => ({ ...toldAt(eb, at), ...(tells === 'doubt' ? { doubted_at: latest(eb, 'doubted_at', at) } : {}) }))
+    .set((eb) => ({ ...toldAt(eb, at), ...(tells === 'doubt' ? { doubted_version: DOUBTED } : {}) }))
     .where('id', 'in', meant)
     .returning('id')
     .execute();
   return told.map((row) => row.id);
 }
 
+/** The version that a doubt is about. A request that is on its way may have been granted before it, so the pair that it brings is offered too. */
+const DOUBTED = sql<number | null>`(
+  select t.version + (select count(*) from perennial.intents as i where i.authorization_id = t.authorization_id and not i.parked)
+  from perennial.tokens as t where t.authorization_id = perennial.authorizations.id)::integer`;
+
 /** Neither what was told later nor an earlier plan is moved back. */
 function toldAt(eb: ExpressionBuilder<Tables, 'authorizations'>, at: Instant) {
   return {
-    told_at: latest(eb, 'told_at', at),
+    told_at: eb.fn<number>('greatest', ['told_at', eb.val(at)]),
     next_run_at: eb.fn<number>('least', ['next_run_at', eb.val(at)]),
   };
-}
-
-function latest(
-  eb: ExpressionBuilder<Tables, 'authorizations'>,
-  column: 'told_at' | 'asked_at' | 'doubted_at',
-  at: Instant,
-) {
-  return eb.fn<number>('greatest', [column, eb.val(at)]);
 }
 
 /** Each delivery takes some old ones with it: what is remembered stays as long as what comes in. */

@@ -234,7 +234,7 @@ export const MIGRATIONS: Readonly<Record<string, Migration>> = {
     up: (db) => runAll(db, ['alter table perennial.authorizations add column asked_at double precision']),
   },
   '0007_doubts': {
-    up: (db) => runAll(db, ['alter table perennial.authorizations add column doubted_at double precision']),
+    up: (db) => runAll(db, ['alter table perennial.authorizations add column doubted_version integer']),
   },
 };
 

@@ -36,7 +36,7 @@ export type AuthorizationsTable = {
   readonly next_pull_at: number | null;
   readonly told_at: number | null;
   readonly asked_at: number | null;
-  readonly doubted_at: number | null;
+  readonly doubted_version: number | null;
   readonly upstream_ref: string | null;
   readonly purge_due_at: number | null;
   readonly purge_reason: string | null;

@@ -33,6 +33,7 @@ export function getToken(turn: Turn): TokenOutcome {
     attempt: 'none',
     trouble: troubleOf(turn),
     rejected: false,
+    doubtedVersion: null,
     neededUntil: slot,
     ends,
     now: seen,

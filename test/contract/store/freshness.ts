@@ -3,7 +3,7 @@ import type { Authorization } from '../../../src/core/authorization.ts';
 import { emptyTally, HOURS, type Tally } from '../../../src/core/change-profile.ts';
 import { FRESHNESS_LIMITS } from '../../../src/core/freshness-limits.ts';
 import type { Store } from '../../../src/core/ports/store.ts';
-import { inserted, NOW, newId, type Use } from './samples.ts';
+import { inserted, intentOf, LEASE, NOW, newId, taken, type Use } from './samples.ts';
 
 function tallyOf(changes: number, watched: number): Tally {
   return { changes: new Float64Array(HOURS).fill(changes), watchedHours: new Float64Array(HOURS).fill(watched) };
@@ -100,9 +100,14 @@ export function freshnessContract(use: Use): void {
     test('plans a run at once for whom it means, by our id or by what the source calls it', async () => {
       const { store } = use();
       for (const meant of [(id: string) => ({ id }), (id: string) => ({ refs: [`other-${id}`, `ref-${id}`] })]) {
-        const id = await standing(store, { nextRunAt: LATER + 1_000, toldAt: null, askedAt: null, doubtedAt: null });
+        const id = await standing(store, {
+          nextRunAt: LATER + 1_000,
+          toldAt: null,
+          askedAt: null,
+          doubtedVersion: null,
+        });
         expect(await store.takeHook(hook(meant(id)))).toStrictEqual([id]);
-        const told = { toldAt: LATER + 100, askedAt: null, doubtedAt: null, nextRunAt: LATER + 100 };
+        const told = { toldAt: LATER + 100, askedAt: null, doubtedVersion: null, nextRunAt: LATER + 100 };
         expect(await store.get(id)).toMatchObject(told);
       }
     });
@@ -123,14 +128,22 @@ export function freshnessContract(use: Use): void {
       expect(await store.get(id)).toMatchObject({ toldAt: LATER + 500, nextRunAt: LATER + 10 });
     });
 
-    test('that doubts the grant says so beside the plan, and never takes a later doubt back', async () => {
+    test('that doubts the grant says of which pair, and of the next one while a request for it is on its way', async () => {
       const { store } = use();
-      const id = await standing(store, { nextRunAt: LATER + 1_000, toldAt: null, doubtedAt: null });
-      await store.takeHook(hook({ id, tells: 'doubt' }));
-      const doubted = { toldAt: LATER + 100, doubtedAt: LATER + 100 };
-      expect(await store.get(id)).toMatchObject({ ...doubted, nextRunAt: LATER + 100 });
-      await store.takeHook(hook({ id, tells: 'doubt', at: LATER + 50 }));
-      expect(await store.get(id)).toMatchObject({ ...doubted, nextRunAt: LATER + 50 });
+      const id = await standing(store, { nextRunAt: LATER + 1_000, toldAt: null, doubtedVersion: null });
+      const version = (await store.tokens(id))?.version ?? Number.NaN;
+      const fence = await taken(store, id);
+      const intent = intentOf(id);
+      const doubt = async () => {
+        expect(await store.takeHook(hook({ id, tells: 'doubt' }))).toStrictEqual([id]);
+        return store.get(id);
+      };
+      const told = { toldAt: LATER + 100, nextRunAt: LATER + 100 };
+      expect(await doubt()).toMatchObject({ ...told, doubtedVersion: version });
+      await store.openIntent({ ...fence, intent, lease: LEASE });
+      expect(await doubt()).toMatchObject({ doubtedVersion: version + 1 });
+      await store.parkIntent({ ...fence, attemptId: intent.attemptId, unsure: true, unclearSince: null });
+      expect(await doubt()).toMatchObject({ doubtedVersion: version });
     });
 
     test('that plans nothing changes nothing, and says whom it means', async () => {

@@ -53,7 +53,7 @@ export function authorizationOf(id: string, differences: Partial<Authorization> 
     nextPullAt: NOW + 3.5,
     toldAt: NOW + 3.75,
     askedAt: NOW + 3.625,
-    doubtedAt: NOW + 3.75,
+    doubtedVersion: 2,
     upstreamRef: `ref-${id}`,
     purgeDueAt: NOW + 4,
     purgeReason: 'one_time_expired',

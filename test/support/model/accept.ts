@@ -61,7 +61,7 @@ export function authorizationOf(id: string): Authorization {
     nextPullAt: null,
     toldAt: null,
     askedAt: null,
-    doubtedAt: null,
+    doubtedVersion: null,
     upstreamRef: null,
     purgeDueAt: null,
     purgeReason: null,

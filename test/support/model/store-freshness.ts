@@ -51,7 +51,7 @@ export function freshness({ tables, now }: Parts): Omit<FreshnessStore, 'oldestF
         .slice(0, FRESHNESS_LIMITS.hookMeansMax);
       for (const row of rows) {
         if (tells !== null) row.authorization = toldOf(row.authorization, at);
-        if (tells === 'doubt') row.authorization = doubtedOf(row.authorization, at);
+        if (tells === 'doubt') row.authorization = doubtedOf(row.authorization, tables);
       }
       return rows.map(({ authorization }) => authorization.id);
     },
@@ -63,8 +63,10 @@ export function freshness({ tables, now }: Parts): Omit<FreshnessStore, 'oldestF
   };
 }
 
-function doubtedOf(authorization: Authorization, at: number): Authorization {
-  return { ...authorization, doubtedAt: Math.max(authorization.doubtedAt ?? at, at) };
+function doubtedOf(authorization: Authorization, { tokens, intents }: Parts['tables']): Authorization {
+  const version = tokens.get(authorization.id)?.version ?? null;
+  const isUnderWay = intents.get(authorization.id)?.parked === false;
+  return { ...authorization, doubtedVersion: version === null ? null : version + (isUnderWay ? 1 : 0) };
 }
 
 function toldOf(authorization: Authorization, at: number): Authorization {

@@ -151,7 +151,7 @@ function authorizationOf({ id, now }: { readonly id: string; readonly now: numbe
     nextPullAt: null,
     toldAt: null,
     askedAt: null,
-    doubtedAt: null,
+    doubtedVersion: null,
     upstreamRef: null,
     purgeDueAt: null,
     purgeReason: null,
