@@ -35,6 +35,6 @@ STOPSIGNAL SIGTERM
 # Alive, not ready: a database that is away must not make an orchestrator kill the worker. The start migrates the database first.
 HEALTHCHECK --interval=10s --timeout=5s --start-period=60s --retries=3 \
   CMD ["node", "-e", "fetch('http://127.0.0.1:' + (process.env.PORT || 3000) + '/healthz').then((reply) => process.exit(reply.ok ? 0 : 1), () => process.exit(1))"]
-# node itself is process 1 and gets the signals; no shell, no npm between. The two flags keep V8 from letting dead buffers lie: a pull of 300 MB costs half
-# of the memory that it costs without, and takes as long.
+# node itself is process 1 and gets the signals; no shell, no npm between. The two flags keep V8 from letting dead buffers lie
+# (docs/decisions.md, "V8 is told to collect early").
 CMD ["node", "--max-semi-space-size=8", "--heap-growing-percent=40", "dist/src/main.js", "start"]

@@ -12,8 +12,8 @@ import { translated, usableOn } from './usable.ts';
 
 /** Looks at a job that workers and other producers move at the same moment, before the queue itself is blamed. */
 const ADD_TRIES = 5;
-/** Why a job runs that waits for no plan. */
-const WISHES: ReadonlySet<string> = new Set(['asked_for', 'doubted']);
+/** Why a job runs that waits for no plan; news and doubts stand in the store, and a plan is made of them. */
+const WISH = 'asked_for';
 /** Authorizations that share one pass over the events: Redis answers nobody while it looks for them on a page. */
 const SWEPT_TOGETHER_MAX = 200;
 
@@ -166,10 +166,10 @@ async function tryToAdd({ queue, authorizationId, delayWallMs, reason }: NewJob)
   const present = await queue.getJob(jobId);
   if (present !== undefined) {
     const state = await present.getState();
-    const isWish = WISHES.has(reason);
+    const isWish = reason === WISH;
     if (state === 'delayed') {
       // Somebody's wish waits for its turn, and a plan of ours does not put it off; what is to run now takes it along.
-      if (WISHES.has(String(present.data['reason'])) && !isWish && delayWallMs > 0) return;
+      if (present.data['reason'] === WISH && !isWish && delayWallMs > 0) return;
       // A job that waits for its turn would wake as one that came too early.
       if (isWish) await present.updateData({ authorizationId, reason });
       return present.changeDelay(delayWallMs);
