@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { openQueueBackend } from '../../src/adapters/queue/backend.ts';
-import { becomesUsable, connectRedis, type RedisClient } from '../../src/adapters/queue/redis-connect.ts';
+import { becomesUsable, connectRedis, mastersOf, type RedisClient } from '../../src/adapters/queue/redis-connect.ts';
 import { parseRedisUrl } from '../../src/contract/redis-address.ts';
 import { codeOf } from '../../src/core/errors.ts';
 import type { Gates } from '../../src/core/ports/gates.ts';
@@ -49,6 +49,23 @@ describe.runIf(cluster !== null)('a Redis Cluster of three masters', () => {
       if (left === undefined || right === undefined) throw new Error('no gates');
       return { clock, both: [left, right] };
     });
+  });
+
+  test('what one turn of the event loop has for a master goes out in one piece', async () => {
+    const address = parseRedisUrl(url);
+    if (address === null) throw new Error('no address');
+    const client = connectRedis({ address, manners: PRODUCER });
+    expect(await becomesUsable({ client, withinMs: 10_000 })).toBe(true);
+    const masters = mastersOf(client);
+    expect(masters).toHaveLength(3);
+    await Promise.all(masters.map((master) => master.ping()));
+    const corked = masters.map((master) => {
+      const answered = Promise.all([master.ping(), master.ping()]);
+      return { answered, times: master.stream.writableCorked };
+    });
+    expect(corked.map(({ times }) => times)).toEqual([1, 1, 1]);
+    for (const { answered } of corked) expect(await answered).toEqual(['PONG', 'PONG']);
+    client.disconnect();
   });
 
   test('all keys of one authorization lie in one slot, and many authorizations on every master', async () => {

@@ -16,6 +16,8 @@ vi.mock('ioredis', async () => {
       if (told.info !== null) this.info = told.info;
       told.redises.add(this);
     }
+    /** Commands of the mock go through no socket, and so not through here. */
+    override sendCommand(): void {}
     override disconnect(): void {
       super.disconnect();
       told.redises.delete(this);

@@ -1,5 +1,6 @@
 import { Cluster, Redis } from 'ioredis';
 import type { RedisAddress } from '../../contract/redis-address.ts';
+import { sendTogether } from './send-together.ts';
 
 /** A connection to one Redis, to the master that Sentinels name, or to all masters of a Cluster. */
 export type RedisClient = Redis | Cluster;
@@ -42,6 +43,8 @@ export function connectRedis({
 }): RedisClient {
   const client = address.kind === 'cluster' ? cluster({ address, manners }) : single({ address, manners });
   client.on('error', () => {});
+  if (client instanceof Redis) sendTogether(client);
+  else client.on('+node', sendTogether);
   return client;
 }
 
