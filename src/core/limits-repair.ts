@@ -6,6 +6,11 @@ const HOUR_MS = 60 * MINUTE_MS;
 export const REPAIR_LIMITS = {
   /** A run this much later than planned is repaired by the sweep; BullMQ itself is late by seconds, not minutes. */
   overdueGraceMs: MINUTE_MS,
+  /**
+   * Before who brings a run looks again whether a job that has planned already has ended: BullMQ ends it within milliseconds, on a busy machine within some tenths of a second.
+   * A job that a worker holds until it has a place looks the same and sees the news when it runs, so nobody waits for long; what is left the sweep comes for, a minute late.
+   */
+  runEndWaitsMs: [25, 50, 100, 200, 400],
   /** Authorizations that the reconciler looks at in one go: some 5 ms of Redis, and one query. */
   reconcilePageSize: 500,
   /** Between two such looks where little is wrong: a million authorizations take three hours and 3 % of a core. */

@@ -1,21 +1,27 @@
+import { LIMITS } from '../core/limits.ts';
+
 /**
- * The one place in a process for an authorization that was with a dead worker. All that a worker had at hand is suspected at its death, and one of them may be
- * the cause: run one at a time, the next death leaves one to blame, and the others never come to three.
+ * The places in a process for authorizations that were with a dead worker. All that a worker had at hand is suspected at its death, and one of them may be the cause. Some run
+ * side by side after a first death; whoever the next one would set aside runs while no other suspect does, so that it leaves the right one to blame.
  */
 export type Suspects = {
-  /** Takes the place and gives the way to leave it; null while another has it. */
-  readonly enter: () => (() => void) | null;
+  /** Takes a place for one of so many deaths, and gives the way to leave it; null while there is none. */
+  readonly enter: (crashes: number) => (() => void) | null;
 };
 
-/** The place of one process, free. */
+/** The places of one process, free. */
 export function createSuspects(): Suspects {
-  let taken = false;
+  let inside = 0;
+  let isOneAlone = false;
   return {
-    enter: () => {
-      if (taken) return null;
-      taken = true;
+    enter: (crashes) => {
+      const runsAlone = crashes + 1 >= LIMITS.crashesMax;
+      if (isOneAlone || inside >= (runsAlone ? 1 : LIMITS.suspectsAtOnce)) return null;
+      inside += 1;
+      isOneAlone = runsAlone;
       return () => {
-        taken = false;
+        inside -= 1;
+        isOneAlone = false;
       };
     },
   };

@@ -58,7 +58,7 @@ async function runAlone({
   readonly body: (work: Work) => Promise<JobOutcome>;
 }): Promise<JobOutcome> {
   const { context, held } = work;
-  const leave = held.crashes === 0 ? () => undefined : context.suspects.enter();
+  const leave = held.crashes === 0 ? () => undefined : context.suspects.enter(held.crashes);
   if (leave === null) return { kind: 'again', afterWallMs: LIMITS.leaseTakenRetryMs, reason: 'suspect_waits' };
   try {
     const outcome = await guarded({ work, body });

@@ -109,10 +109,10 @@ describe('an authorization whose workers die', () => {
     await house.reaches(id, 'quarantined', ({ state }) => state === 'quarantined');
   });
 
-  test('waits while another suspect of its process runs, and its count waits with it', async () => {
+  test('waits while one of its process runs that the next death sets aside, and its count waits with it', async () => {
     const { id, house } = await opened('waiting');
     await dies({ store: house.context.store, id, times: 1 });
-    const leave = house.context.suspects.enter();
+    const leave = house.context.suspects.enter(CRASHES - 1);
     const run = () =>
       refreshAndPull({
         context: house.context,
@@ -126,6 +126,25 @@ describe('an authorization whose workers die', () => {
     if (taken !== null) await house.context.store.releaseLease({ ...taken, owner: 'look' });
     leave?.();
     expect(await run()).toEqual({ kind: 'done', reason: 'pulled' });
+  });
+
+  test('runs beside another suspect after a first death, and after a second only while no other does', async () => {
+    const { id: once, house } = await opened('died-once');
+    const twice = (await opened('died-twice')).id;
+    await dies({ store: house.context.store, id: once, times: 1 });
+    await dies({ store: house.context.store, id: twice, times: CRASHES - 1 });
+    const leave = house.context.suspects.enter(1);
+    const run = (authorizationId: string) =>
+      refreshAndPull({
+        context: house.context,
+        authorizationId,
+        askedFor: true,
+        signal: new AbortController().signal,
+      });
+    expect(await run(twice)).toMatchObject({ kind: 'again', reason: 'suspect_waits' });
+    expect(await run(once)).toEqual({ kind: 'done', reason: 'pulled' });
+    leave?.();
+    expect(await run(twice)).toEqual({ kind: 'done', reason: 'pulled' });
   });
 
   test('control: where nobody counts, it takes its next worker too', async () => {
