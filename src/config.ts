@@ -92,7 +92,7 @@ export const environmentSchema = z.object({
     .describe('What the proxy sets in that header; needed where others than the proxy can reach the port'),
   DASHBOARD_WRITABLE: flag.default(false).describe('true lets the dashboard retry and remove jobs'),
   WORKER_CONCURRENCY: count(1_000)
-    .default(10)
+    .default(150)
     .describe('Jobs of one queue that one worker runs at once; up to twice as many more may last beyond five seconds'),
   WORKER_PULLS: count(1_000)
     .default(30)

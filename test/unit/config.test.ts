@@ -32,7 +32,7 @@ describe('the environment', () => {
       QUEUE_PREFIX: 'perennial',
       LOG_LEVEL: 'info',
       CLOCK_SPEED: 1,
-      WORKER_CONCURRENCY: 10,
+      WORKER_CONCURRENCY: 150,
       WORKER_PULLS: 30,
       DASHBOARD_WRITABLE: false,
     });
