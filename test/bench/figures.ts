@@ -1,5 +1,6 @@
 import type { Corpus } from './corpus.ts';
 import type { Figure } from './figure.ts';
+import { median } from './median.ts';
 import type { Round } from './rounds.ts';
 
 const MB = 1e6;
@@ -84,11 +85,13 @@ function comparing(rounds: readonly Round[]) {
     readonly better?: 'more' | 'less';
   }): Figure => {
     const ratio = (round: Round) => (better === 'more' ? ours(round) / base(round) : base(round) / ours(round));
-    return { name, ours: median(rounds, ours), base: median(rounds, base), unit, ratio: median(rounds, ratio), goal };
+    return {
+      name,
+      ours: median(rounds.map(ours)),
+      base: median(rounds.map(base)),
+      unit,
+      ratio: median(rounds.map(ratio)),
+      goal,
+    };
   };
-}
-
-function median(rounds: readonly Round[], of: Value): number {
-  const values = rounds.map(of).toSorted((left, right) => left - right);
-  return values[Math.floor(values.length / 2)] ?? Number.NaN;
 }

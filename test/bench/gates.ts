@@ -1,5 +1,6 @@
 import { openGateStage } from '../support/gate-stage.ts';
 import { bestPlace } from '../support/system-places.ts';
+import { median } from './median.ts';
 
 /** Authorizations of each endpoint. */
 const EACH = Number(process.env['BENCH_GATES_EACH'] ?? 40);
@@ -14,7 +15,6 @@ const ILL = ['failing', 'throttling', 'hanging'] as const;
 const say = (line: string): void => void process.stdout.write(`${line}\n`);
 const countsOf = (names: readonly string[]) => Object.fromEntries(names.map((name) => [name, EACH]));
 const mannerOf = (endpoint: string) => ILL.find((manner) => manner === endpoint) ?? 'well';
-const median = (values: readonly number[]) => [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? 0;
 
 async function openStage({ name, names }: { readonly name: string; readonly names: readonly string[] }) {
   const place = await bestPlace();

@@ -2,37 +2,40 @@ import { readFile } from 'node:fs/promises';
 import { z } from 'zod';
 import type { Sql } from '../support/databases.ts';
 
-/** Processor seconds so far, by who has spent them. */
+/** Processor seconds by who has spent them. */
 export type ProcessorTime = { readonly node: number; readonly postgres: number; readonly redis: number };
+/** Processor seconds so far; the database's by the process of each connection. */
+type Look = { readonly node: number; readonly postgres: ReadonlyMap<number, number>; readonly redis: number };
 
 const TICKS_PER_S = 100;
 const MICROSECONDS = 1e6;
 const pidsSchema = z.array(z.object({ pid: z.number() }));
 
-/** What this process, the database's connections and a Redis of our own have spent so far; connections that have ended are not in it. */
+/** What this process, the database's connections and a Redis of our own have spent so far. */
 export async function processorTime({
   sql,
   redisSeconds,
 }: {
   readonly sql: Sql;
   readonly redisSeconds: () => Promise<number>;
-}): Promise<ProcessorTime> {
+}): Promise<Look> {
   const rows = await sql(
     'select pid from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()',
   );
-  const each = await Promise.all(pidsSchema.parse(rows).map(({ pid }) => secondsOf(pid)));
+  const each = await Promise.all(pidsSchema.parse(rows).map(async ({ pid }) => [pid, await secondsOf(pid)] as const));
   const { user, system } = process.cpuUsage();
   return {
     node: (user + system) / MICROSECONDS,
-    postgres: each.reduce((sum, seconds) => sum + seconds, 0),
+    postgres: new Map(each),
     redis: await redisSeconds(),
   };
 }
 
-/** What was spent from one look to the next, in all and by whom. */
-export function spentBetween(before: ProcessorTime, after: ProcessorTime): ProcessorTime & { readonly all: number } {
+/** What was spent from one look to the next, in all and by whom. Of a connection that ended in between, an idle one as a rule, nothing is known. */
+export function spentBetween(before: Look, after: Look): ProcessorTime & { readonly all: number } {
   const node = after.node - before.node;
-  const postgres = after.postgres - before.postgres;
+  const ofEach = [...after.postgres].map(([pid, seconds]) => Math.max(0, seconds - (before.postgres.get(pid) ?? 0)));
+  const postgres = ofEach.reduce((sum, seconds) => sum + seconds, 0);
   const redis = after.redis - before.redis;
   return { node, postgres, redis, all: node + postgres + redis };
 }

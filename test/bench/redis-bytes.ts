@@ -41,7 +41,8 @@ export function composeSettings(): Readonly<Record<string, string>> {
   return Object.fromEntries([...lines].map(([, name = '', value = '']) => [name, value]));
 }
 
-async function bytesEach({
+/** Bytes of Redis for each of so many authorizations, under these settings; the first fifth brings what is there once. */
+export async function bytesEach({
   count,
   settings,
 }: {

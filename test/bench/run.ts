@@ -2,6 +2,7 @@ import { cpus, loadavg } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { FLEXPA_TYPES } from '../../src/adapters/upstream/fhir-types.ts';
+import { readEnvironment } from '../../src/config.ts';
 import { postgresForTests } from '../support/databases.ts';
 import { embeddedPlace, postgresPlace } from '../support/system-places.ts';
 import { type Corpus, folderCorpus, sandboxCorpus } from './corpus.ts';
@@ -24,10 +25,12 @@ import { benchSlicing } from './slicing.ts';
 const DEFAULT_ROUNDS = '5';
 /** About 50 MB. */
 const DEFAULT_RESOURCES = '20000';
-/** So many that the first fetches of jobs, which BullMQ makes one after the other, are few beside them. */
+/** The least in a round, and for each of those that run at once: at the beginning BullMQ fetches one job after the other, and at the end places stay empty. */
 const DEFAULT_JOBS = '4000';
-/** As many runs at once as a worker does by itself, and as many as one that mostly refreshes should be given. */
-const CONCURRENCIES = [10, 150] as const;
+const JOBS_PER_PLACE = 80;
+/** As many runs at once as a worker does by itself, last; and so few that each waits for every answer alone. */
+const { WORKER_CONCURRENCY: BY_DEFAULT } = readEnvironment({});
+const CONCURRENCIES = [10, BY_DEFAULT] as const;
 /** Authorizations whose keys are weighed; from here on the weight of each stays. */
 const WEIGHED = 10_000;
 /** The script's speed is the same for every page, and it is slow: it gets the first pages up to here. */
@@ -115,7 +118,8 @@ async function measureFleet(wanted: { readonly rounds: number; readonly jobs: nu
   const figures: Figure[] = [];
   let cpuMsPerRun: ProcessorTime | null = null;
   for (const concurrency of CONCURRENCIES) {
-    const fleet = await benchFleet({ ...wanted, concurrency });
+    const jobs = Math.max(wanted.jobs, JOBS_PER_PLACE * concurrency);
+    const fleet = await benchFleet({ ...wanted, jobs, concurrency, hasGoal: concurrency === BY_DEFAULT });
     if (fleet === null) return { figures: [], cpuMsPerRun: null };
     figures.push(...fleet.figures);
     cpuMsPerRun = fleet.cpuMsPerRun;

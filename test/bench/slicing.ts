@@ -4,6 +4,7 @@ import { searchset } from '../../src/sandbox/bundle.ts';
 import { seedDirectory } from '../../src/sandbox/directory.ts';
 import { createPatient, recordOf } from '../../src/sandbox/patients.ts';
 import type { Figure } from './figure.ts';
+import { median } from './median.ts';
 
 /** What a socket or a decompressor hands out at a time. */
 const CHUNK_BYTES = 64 * 1024;
@@ -40,8 +41,8 @@ function measure(name: string, pages: readonly Buffer[]): Figure {
   }
   // Of each round by itself: what slows the machine for longer than a round slows both.
   const ratios = parsing.map((seconds, round) => seconds / (slicing[round] ?? Number.NaN));
-  const [ours, base] = [megabytes / medianOf(slicing), megabytes / medianOf(parsing)];
-  return { name, ours, base, unit: 'MB/s', ratio: medianOf(ratios), goal: GOAL };
+  const [ours, base] = [megabytes / median(slicing), megabytes / median(parsing)];
+  return { name, ours, base, unit: 'MB/s', ratio: median(ratios), goal: GOAL };
 }
 
 function sliceAll(page: Uint8Array): number {
@@ -62,10 +63,6 @@ function secondsOf<T>(work: () => T): { readonly result: T; readonly seconds: nu
   const startedAt = performance.now();
   const result = work();
   return { result, seconds: (performance.now() - startedAt) / 1_000 };
-}
-
-function medianOf(values: readonly number[]): number {
-  return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN;
 }
 
 type Pages = { readonly name: string; readonly pages: readonly Buffer[] };

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { accept } from '../../src/flows/accept.ts';
 import type { Context } from '../../src/flows/context.ts';
 import { withLease } from '../../src/flows/lease.ts';
+import { QUIET_QUEUE } from './quiet-queue.ts';
 import type { Link } from './world.ts';
 import { requestOf } from './world.ts';
 
@@ -25,8 +26,7 @@ export async function makeDueAtOnce({
   readonly count: number;
   readonly inMs: number;
 }): Promise<number> {
-  const idle = async (): Promise<void> => undefined;
-  const quiet = { ...context, queue: { ...context.queue, add: idle, schedule: idle } };
+  const quiet = { ...context, queue: { ...context.queue, ...QUIET_QUEUE } };
   const ids = Array.from({ length: count }, (_, index) => `due-${index}`);
   await inParallel(ids, (id) => withRecords({ context: quiet, link, id }));
   const due = context.clock.now() + inMs;

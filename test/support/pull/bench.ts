@@ -186,7 +186,15 @@ async function pull({
   if (authorization === null) throw new Error(`${id} is not there`);
   const work = {
     context,
-    held: { fence, signal, crashes: 0, survived: () => undefined, standing: null, wasReleased: () => {} },
+    held: {
+      fence,
+      signal,
+      crashes: 0,
+      survived: () => undefined,
+      storeNow: context.clock.now,
+      standing: null,
+      wasReleased: () => {},
+    },
     authorization,
     source,
     key: await vault.open(id),
