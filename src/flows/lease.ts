@@ -1,3 +1,4 @@
+import type { Instant } from '../core/clock.ts';
 import { LIMITS } from '../core/limits.ts';
 import type { Clock } from '../core/ports/clock.ts';
 import type { Fence, Standing, Store } from '../core/ports/store.ts';
@@ -11,6 +12,8 @@ export type Held = {
   readonly crashes: number;
   /** Says that this holder did what the ones before it may have died of: from here on no crash is on its account. */
   readonly survived: () => void;
+  /** The store's clock, which is the same for all workers: as it was when the lease was asked for, and what has passed since; never behind it. */
+  readonly storeNow: () => Instant;
   /** What stood behind the lease when it was taken; what this holder has written since is not in it. */
   readonly standing: Standing | null;
   /** Says that the holder's last write has given the lease back, so that nobody does it again. */
@@ -46,11 +49,12 @@ export async function withLease<T>(
   },
   work: (held: Held) => Promise<T>,
 ): Promise<LeaseOutcome<T>> {
-  const { store, owner } = context;
+  const { store, clock, owner } = context;
   const wanted = { authorizationId, owner, leaseMs: LIMITS.leaseMs };
+  const sinceAsked = clock.stopwatch();
   const taken = seize ? await store.seizeLease(wanted) : await store.takeLease(wanted);
   if (taken === null) return { kind: 'taken' };
-  const { crashes, standing, ...fence } = taken;
+  const { crashes, takenAt, standing, ...fence } = taken;
   let released = false;
   let left = crashes;
   const survived = (): void => {
@@ -59,10 +63,13 @@ export async function withLease<T>(
   const wasReleased = (): void => {
     released = true;
   };
-  const lost = new AbortController();
+  const over = new AbortController();
   const done = new AbortController();
-  const ends = eitherOf(signal, lost.signal);
-  const renewing = keepRenewing({ context, fence, lost, done: done.signal });
+  const end = (): void => over.abort(OVER);
+  // Unlike `AbortSignal.any` it leaves nothing at a signal that outlives it: a worker's own sees a run every few milliseconds.
+  if (signal.aborted) end();
+  else signal.addEventListener('abort', end, { once: true });
+  const renewing = keepRenewing({ context, fence, lose: end, done: done.signal });
   try {
     return {
       kind: 'held',
@@ -70,29 +77,18 @@ export async function withLease<T>(
         fence,
         crashes,
         survived,
+        storeNow: () => clock.fromWall(takenAt + sinceAsked()),
         standing,
         wasReleased,
-        signal: ends.signal,
+        signal: over.signal,
       }),
     };
   } finally {
     done.abort(OVER);
-    ends.forget();
+    signal.removeEventListener('abort', end);
     await renewing;
     if (!released) await release({ context, fence, crashes: left });
   }
-}
-
-/** Aborts with the first of both. Unlike `AbortSignal.any` it leaves nothing at a signal that outlives it: a worker's own sees a run every few milliseconds. */
-function eitherOf(one: AbortSignal, other: AbortSignal): { readonly signal: AbortSignal; readonly forget: () => void } {
-  const either = new AbortController();
-  const abort = (): void => either.abort(OVER);
-  if (one.aborted || other.aborted) abort();
-  for (const signal of [one, other]) signal.addEventListener('abort', abort, { once: true });
-  const forget = (): void => {
-    for (const signal of [one, other]) signal.removeEventListener('abort', abort);
-  };
-  return { signal: either.signal, forget };
 }
 
 /** Gives it back; from a store that is away later on, since a lease that nobody gives back counts as a death of its holder. */
@@ -125,18 +121,19 @@ function isGivenBack({ context: { store, owner }, fence, crashes }: Giving): Pro
 async function keepRenewing({
   context,
   fence,
-  lost,
+  lose,
   done,
 }: {
   readonly context: Leasing;
   readonly fence: Fence;
-  readonly lost: AbortController;
+  readonly lose: () => void;
   readonly done: AbortSignal;
 }): Promise<void> {
   const { store, clock, owner } = context;
   let sinceRenewed = clock.stopwatch();
-  while (!done.aborted && !lost.signal.aborted) {
-    await clock.sleep(LIMITS.leaseRenewMs, done);
+  let waitMs: number = LIMITS.leaseRenewMs;
+  while (!done.aborted) {
+    await clock.sleep(waitMs, done);
     if (done.aborted) return;
     const sinceAsked = clock.stopwatch();
     const asked = store.renewLease({ ...fence, owner, leaseMs: LIMITS.leaseMs }).catch(() => null);
@@ -144,7 +141,10 @@ async function keepRenewing({
     const wallMs = Math.max(LIMITS.leaseRenewMs, LIMITS.leaseMs - sinceRenewed() + 1);
     const renewed = await within({ clock, answer: asked, wallMs });
     if (renewed === true) sinceRenewed = sinceAsked;
-    if (renewed === false || sinceRenewed() > LIMITS.leaseMs) lost.abort();
+    const isOld = sinceRenewed() > LIMITS.leaseMs;
+    if (renewed === false || (renewed === null && isOld)) return lose();
+    // The process stood still or its clock was set while it asked. A lease that is given up while a token is on its way has it sent twice.
+    waitMs = isOld ? 0 : LIMITS.leaseRenewMs;
   }
 }
 

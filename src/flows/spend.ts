@@ -11,7 +11,7 @@ import type { Held } from './lease.ts';
 
 /** How the spending of one single-use token ended. */
 export type Spending =
-  /** `unsureAt` is when an attempt before this one was sent without an answer, if one was. */
+  /** `unsureAt` is when an attempt before this one was sent without an answer, if one was; on the store's clock. */
   | {
       readonly kind: 'granted';
       readonly grant: TokenGrant;
@@ -68,7 +68,9 @@ export async function spendOnce(spend: Spend): Promise<Spending> {
     await clock.sleep(waitMs === 0 ? 0 : Math.max(LIMITS.retryMinWallMs, clock.toWallMs(waitMs)), held.signal);
     if (held.signal.aborted || context.stopping.aborted) return leaveOpen(spend, doubt);
     const sentAt = clock.now();
-    const reply = await attempt({ spend, doubt, sentAt });
+    // What other workers will compare with: their clocks may be hours from this one's.
+    const startedAt = held.storeNow();
+    const reply = await attempt({ spend, doubt, startedAt });
     if (reply === 'superseded') return { kind: 'superseded' };
     if (reply.kind === 'no_reply' && reply.reason === 'withheld') continue;
     const outcome = (spend.judge ?? judgeTokenReply)(reply);
@@ -77,7 +79,7 @@ export async function spendOnce(spend: Spend): Promise<Spending> {
     if (outcome.kind === 'refused') return refused(spend, doubt);
     last = outcome;
     if (!mayHaveSpent(outcome)) break;
-    doubt.unsureAt = sentAt;
+    doubt.unsureAt = startedAt;
   }
   return withoutVerdict({ spend, doubt, outcome: last });
 }
@@ -93,11 +95,11 @@ function doubtOf({ earlier, tokenVersion }: Spend): Doubt {
 async function attempt({
   spend: { work, kind, tokenVersion, send },
   doubt,
-  sentAt,
+  startedAt,
 }: {
   readonly spend: Spend;
   readonly doubt: Doubt;
-  readonly sentAt: Instant;
+  readonly startedAt: Instant;
 }): Promise<TokenReply | 'superseded'> {
   const { context, held, authorization } = work;
   const sinceOpened = context.clock.stopwatch();
@@ -106,7 +108,7 @@ async function attempt({
     kind,
     attemptId: context.entropy.id(),
     tokenVersion,
-    startedAt: sentAt,
+    startedAt,
     parked: false,
     unsure: doubt.unsureAt !== null,
     unclearSince: doubt.unclearSince,

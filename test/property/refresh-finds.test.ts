@@ -103,6 +103,39 @@ describe('what schedules have found', () => {
     expect(endOf(history)).toEqual({ state: 'needs_reauthorization', reason: 'ambiguous_refresh' });
   });
 
+  test('a doubt outlives the clock of the worker that has it: set back by an hour, it would have faded for all others at once', async () => {
+    const freeze = (forMs: number) => ({ kind: 'freeze', forMs }) as const;
+    const history = await play({
+      ...CALM,
+      seed: 1_064_881_616,
+      hits: [
+        { worker: 0, place: 'releaseLease', nth: 2, when: 'after', befall: freeze(19_691) },
+        { worker: 0, place: 'openIntent', nth: 1, when: 'before', befall: { kind: 'stop' } },
+      ],
+      jolts: [
+        { worker: 1, atMs: 22_899, befall: freeze(23_723) },
+        { worker: 1, atMs: 7_904, befall: { kind: 'clock', byMs: -60 * MINUTE_MS } },
+      ],
+      posts: ['lost_request', 'slow', 'lost_reply', 'reset_after', 'error_after'],
+      connectMaxMs: 9_000,
+    });
+    expect(endOf(history)).toEqual({ state: 'needs_reauthorization', reason: 'ambiguous_refresh' });
+  });
+
+  test('a clock that is set while its worker renews a lease takes no lease away: another would send the token that is still on its way', async () => {
+    const history = await play({
+      ...CALM,
+      seed: 2_106_935_532,
+      workers: 5,
+      authorizations: 2,
+      rounds: 2,
+      jolts: [{ worker: 2, atMs: 2_040, befall: { kind: 'clock', byMs: 60 * MINUTE_MS } }],
+      posts: ['slow', 'error_after'],
+      deadlineFirst: true,
+    });
+    expect(endOf(history).state).toBe('active');
+  });
+
   test('a doubt outlives a pair that came in late while its rival had no verdict', async () => {
     const history = await play({ ...CALM, hits: frozenBeforeCommit(9_000), posts: ['none', 'error_after', 'refused'] });
     expect(endOf(history)).toEqual({ state: 'needs_reauthorization', reason: 'ambiguous_refresh' });

@@ -1,7 +1,10 @@
+import { getEventListeners } from 'node:events';
 import { expect, test } from 'vitest';
 import { LIMITS } from '../../src/core/limits.ts';
 import { withLease } from '../../src/flows/lease.ts';
 import { SILENT_LOG } from '../support/model/worker.ts';
+
+const HOUR_MS = 3_600_000;
 
 type Renewal = () => Promise<boolean>;
 
@@ -24,7 +27,7 @@ function leasing(renewLease: Renewal, releaseLease = async (): Promise<void> => 
       if (signal?.aborted !== true) now += wallMs;
     },
   };
-  const taken = { authorizationId: 'one', fence: 1, crashes: 0, standing: null };
+  const taken = { authorizationId: 'one', fence: 1, crashes: 0, takenAt: 0, standing: null };
   const store = {
     takeLease: async () => taken,
     seizeLease: async () => taken,
@@ -34,6 +37,10 @@ function leasing(renewLease: Renewal, releaseLease = async (): Promise<void> => 
   return {
     context: { clock, log: SILENT_LOG, owner: 'us', stopping: new AbortController().signal, store },
     now: clock.now,
+    /** Sets the clock ahead. */
+    set: (byMs: number): void => {
+      now += byMs;
+    },
   };
 }
 
@@ -58,8 +65,58 @@ test.each<[string, Renewal]>([
   expect(await workedFor(renewLease)).toBeLessThanOrEqual(LIMITS.leaseMs + LIMITS.leaseRenewMs);
 });
 
+test.each([false, true])(
+  'work ends when its worker is told to stop (before it began: %s), and leaves no listener',
+  async (before) => {
+    const { context } = leasing(async () => true);
+    const worker = new AbortController();
+    if (before) worker.abort();
+    const outcome = await withLease({ context, authorizationId: 'one', signal: worker.signal }, async (held) => {
+      worker.abort();
+      return held.signal.aborted;
+    });
+    expect(outcome).toStrictEqual({ kind: 'held', value: true });
+    const other = new AbortController();
+    await withLease({ context, authorizationId: 'one', signal: other.signal }, async () => undefined);
+    expect(getEventListeners(other.signal, 'abort')).toEqual([]);
+  },
+);
+
 test('work whose lease has been taken ends at the next renewal', async () => {
   expect(await workedFor(async () => false)).toBeLessThanOrEqual(LIMITS.leaseRenewMs);
+});
+
+test('work goes on where the clock is set while its lease is renewed: the store is asked again at once', async () => {
+  let renewals = 0;
+  const { context, now, set } = leasing(async () => {
+    renewals += 1;
+    if (renewals === 1) set(HOUR_MS);
+    return true;
+  });
+  const { signal } = new AbortController();
+  const asked: number[] = [];
+  await withLease({ context, authorizationId: 'one', signal }, async (held) => {
+    while (!held.signal.aborted && now() < HOUR_MS + 10 * LIMITS.leaseMs) {
+      if (asked.length < renewals) asked.push(now());
+      await new Promise(setImmediate);
+    }
+  });
+  expect(now()).toBeGreaterThanOrEqual(HOUR_MS + 10 * LIMITS.leaseMs);
+  expect((asked[1] ?? 0) - (asked[0] ?? 0)).toBe(0);
+});
+
+test('work ends where a process stood still for longer than its lease and another has it', async () => {
+  let renewals = 0;
+  const { context, now, set } = leasing(async () => {
+    renewals += 1;
+    if (renewals === 1) set(2 * LIMITS.leaseMs);
+    return renewals === 1;
+  });
+  const { signal } = new AbortController();
+  await withLease({ context, authorizationId: 'one', signal }, async (held) => {
+    while (!held.signal.aborted && now() < 10 * LIMITS.leaseMs) await new Promise(setImmediate);
+  });
+  expect(now()).toBe(LIMITS.leaseRenewMs + 2 * LIMITS.leaseMs);
 });
 
 test('a lease that the store could not take back is given back when it can, or its holder would count as dead', async () => {

@@ -4,7 +4,7 @@ import type { Store, Taken } from '../../core/ports/store.ts';
 import { toNumber } from './columns.ts';
 import type { Parts } from './fenced.ts';
 import { gathered } from './gather.ts';
-import { endOf } from './lease-columns.ts';
+import { endOf, STORE_NOW } from './lease-columns.ts';
 import { GIVEN, prepared } from './prepared.ts';
 import type { Session } from './session.ts';
 import { STANDING, type StandingRow, toStanding } from './standing-row.ts';
@@ -59,6 +59,7 @@ type TakenRow = StandingRow & {
   readonly is_busy: boolean;
   readonly taken_fence: Big | null;
   readonly taken_crashes: number;
+  readonly taken_at: number;
 };
 
 /** One statement: of any number of takers exactly one gets the row. Who it belongs to does not matter, not even to the same owner. */
@@ -72,7 +73,7 @@ async function take({
   readonly fromAnybody: boolean;
 }): Promise<Taken | null> {
   const { rows } = await sql<TakenRow>`
-    select is_busy, taken_fence, taken_crashes, ${STANDING}
+    select is_busy, taken_fence, taken_crashes, ${STORE_NOW} as taken_at, ${STANDING}
     from perennial.take_lease(${authorizationId}, ${owner}, ${leaseMs}, ${fromAnybody}, true)`.execute(db);
   return toTaken({ authorizationId, row: rows[0] });
 }
@@ -81,7 +82,7 @@ async function take({
 function takeTogether(session: Session): (wanted: Wanted) => Promise<Taken | null> {
   const { first: ids, second: owners, third: lengths } = GIVEN;
   const statement = prepared(sql<TakenRow>`
-    select is_busy, taken_fence, taken_crashes, ${STANDING}
+    select is_busy, taken_fence, taken_crashes, ${STORE_NOW} as taken_at, ${STANDING}
     from unnest(${ids}::text[], ${owners}::text[], ${lengths}::double precision[]) with ordinality as one(wanted_id, wanted_owner, length_ms, place)
       left join lateral perennial.take_lease(wanted_id, wanted_owner, length_ms, false, false) on true
     order by place`);
@@ -106,5 +107,6 @@ function toTaken({
   readonly row: TakenRow | undefined;
 }): Taken | null {
   if (row === undefined || row.taken_fence === null) return null;
-  return { authorizationId, fence: toNumber(row.taken_fence), crashes: row.taken_crashes, standing: toStanding(row) };
+  const { taken_fence: fence, taken_crashes: crashes, taken_at: takenAt } = row;
+  return { authorizationId, fence: toNumber(fence), crashes, takenAt, standing: toStanding(row) };
 }

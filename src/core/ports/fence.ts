@@ -21,6 +21,8 @@ export type Taken = Fence & {
    * answer to its taking was lost.
    */
   readonly crashes: number;
+  /** When it was taken, on the store's clock; wall milliseconds. */
+  readonly takenAt: number;
   /** Null where there is no such authorization. */
   readonly standing: Standing | null;
 };

@@ -2,7 +2,7 @@ import type { Instant } from '../clock.ts';
 import type { TokenFacts } from '../decide-refresh.ts';
 
 export type SealedTokens = TokenFacts & {
-  /** When an attempt of ours was last sent without an answer that may yet kill this pair; null where there is no such doubt. */
+  /** When an attempt of ours was last sent without an answer that may yet kill this pair, on the store's clock; null where there is no such doubt. */
   readonly doubtAt: Instant | null;
   readonly sealed: Uint8Array;
 };
@@ -13,6 +13,7 @@ export type Intent = {
   readonly kind: 'refresh' | 'exchange';
   readonly attemptId: string;
   readonly tokenVersion: number;
+  /** On the store's clock. */
   readonly startedAt: Instant;
   /** An earlier attempt with this very token may have been lost on its way. */
   readonly unsure: boolean;

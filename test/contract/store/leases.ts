@@ -1,4 +1,4 @@
-import { describe, expect, test } from 'vitest';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import type { Store } from '../../../src/core/ports/store.ts';
 import { expireLease, inserted, intentOf, LONG_LEASE_MS, NOW, newId, taken, type Use } from './samples.ts';
 
@@ -16,7 +16,7 @@ export function leasesContract(use: Use): void {
       );
       const fences = await Promise.all(takers);
       expect(fences.filter((fence) => fence !== null)).toStrictEqual([
-        { authorizationId, fence: 1, crashes: 0, standing: null },
+        { authorizationId, fence: 1, crashes: 0, takenAt: expect.any(Number), standing: null },
       ]);
     });
 
@@ -29,7 +29,9 @@ export function leasesContract(use: Use): void {
         store.takeLease({ authorizationId, owner: 'next', leaseMs: LONG_LEASE_MS }),
       );
       const fences = (await Promise.all(takers)).filter((fence) => fence !== null);
-      expect(fences).toStrictEqual([{ authorizationId, fence: 2, crashes: 1, standing: null }]);
+      expect(fences).toStrictEqual([
+        { authorizationId, fence: 2, crashes: 1, takenAt: expect.any(Number), standing: null },
+      ]);
     });
 
     test('a lease that was not given back is a crash of its holder, and none of the holder that takes it anew: it lives', async () => {
@@ -46,6 +48,20 @@ export function leasesContract(use: Use): void {
         await expireLease(sql, authorizationId);
         expect(await take(owner)).toMatchObject({ crashes });
       }
+    });
+
+    test('a lease says when it was taken, on the clock of the store', async () => {
+      const { store } = use();
+      const wanted = { authorizationId: newId(), owner: 'first', leaseMs: LONG_LEASE_MS };
+      // This process's own is an hour ahead.
+      vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + 3_600_000 });
+      onTestFinished(() => void vi.useRealTimers());
+      const before = await store.wallNow();
+      const first = await store.takeLease(wanted);
+      const between = await store.wallNow();
+      const next = await store.seizeLease(wanted);
+      const inOrder = [before, first?.takenAt, between, next.takenAt, await store.wallNow()];
+      expect(inOrder).toEqual([...inOrder].sort((left, right) => Number(left) - Number(right)));
     });
 
     test('a lease ends by itself, on the clock of the store', async () => {

@@ -12,7 +12,7 @@ export function leases({ tables, now }: Parts): Leases {
     const died = before !== undefined && !before.released && before.owner !== owner;
     const crashes = (before?.crashes ?? 0) + (died ? 1 : 0);
     tables.leases.set(authorizationId, { owner, fence, crashes, released: false, expiresAt: now() + leaseMs });
-    return { authorizationId, fence, crashes, standing: standingOf({ tables, authorizationId }) };
+    return { authorizationId, fence, crashes, takenAt: now(), standing: standingOf({ tables, authorizationId }) };
   };
   return {
     takeLease: async (wanted) => {
