@@ -91,6 +91,8 @@ export const LIMITS = {
   leaseMs: 7 * SECOND_MS,
   /** Workers in a row that died with the lease of one authorization until it is set aside: a machine that dies twice has bad luck, three times it has a poison. */
   crashesMax: 3,
+  /** Of suspects after a first death, in one process. A worker may die with hundreds, and 300 pulls of ten seconds are 50 minutes one by one, 7 like this; a second death brings seven innocents to two, where each runs alone. */
+  suspectsAtOnce: 8,
   /** The holder renews this often, however long its work takes: three tries fit before the lease ends. */
   leaseRenewMs: 2 * SECOND_MS,
   /** A plan is made anew when its own refresh or a webhook came in between: each comes once as a rule. */

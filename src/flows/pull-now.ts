@@ -1,5 +1,6 @@
 import type { Authorization } from '../core/authorization.ts';
 import { codeOf, PerennialError } from '../core/errors.ts';
+import { bringRun } from './bring-run.ts';
 import type { Context } from './context.ts';
 
 /**
@@ -8,7 +9,7 @@ import type { Context } from './context.ts';
  * @throws PerennialError `authorization_not_active`
  */
 export async function pullNow({
-  context: { store, queue, clock, log },
+  context,
   authorization: { id, state, usage, purgeDueAt },
   actor,
 }: {
@@ -16,13 +17,15 @@ export async function pullNow({
   readonly authorization: Authorization;
   readonly actor: string;
 }): Promise<void> {
+  const { store, clock, log } = context;
   const now = clock.now();
   const late = purgeDueAt !== null && now >= purgeDueAt;
   if (state !== 'active' || usage !== 'MULTIPLE' || late) throw new PerennialError('authorization_not_active');
   await store.appendAudit({ at: now, authorizationId: id, actor, action: 'pull', reason: 'asked_for' });
-  await store.askForPull({ authorizationId: id, at: clock.now() });
+  const at = clock.now();
+  await store.askForPull({ authorizationId: id, at });
   try {
-    await queue.add({ queue: 'refresh-and-pull', authorizationId: id, reason: 'asked_for' });
+    await bringRun({ context, authorizationId: id, reason: 'asked_for', at });
   } catch (error) {
     log.warn('not_enqueued', { authorizationId: id, code: codeOf(error) });
   }

@@ -1,5 +1,7 @@
+import type { Instant } from '../core/clock.ts';
 import { codeOf, PerennialError } from '../core/errors.ts';
 import type { HookEvent } from '../core/ports/upstream.ts';
+import { bringRun } from './bring-run.ts';
 import type { Context } from './context.ts';
 
 /** What an event says of the authorizations that it means, as far as a run looks into it. */
@@ -12,7 +14,7 @@ const TELLS = {
 } as const satisfies Record<HookEvent['kind'], 'news' | 'doubt' | null>;
 
 type Taking = Pick<Context, 'sources' | 'clock' | 'log' | 'metrics'> & {
-  readonly store: Pick<Context['store'], 'takeHook'>;
+  readonly store: Pick<Context['store'], 'takeHook' | 'awaitsRun'>;
   readonly queue: Pick<Context['queue'], 'add'>;
 };
 
@@ -43,9 +45,10 @@ export async function takeHook({
   }
   const { event } = reading;
   const { eventId, id, refs } = event;
-  const meant = await store.takeHook({ source, eventId, id, refs, at: clock.now(), tells: TELLS[event.kind] });
+  const at = clock.now();
+  const meant = await store.takeHook({ source, eventId, id, refs, at, tells: TELLS[event.kind] });
   metrics.hook({ event: event.kind, outcome: outcomeOf(meant) });
-  for (const authorizationId of meant ?? []) await act({ context, source, event, authorizationId });
+  await Promise.all((meant ?? []).map((authorizationId) => act({ context, source, event, authorizationId, at })));
   if (event.kind === 'endpoint_status_changed' && meant !== null) {
     const { endpointId, status } = event;
     log.warn('endpoint_status', { source, endpointId: endpointId ?? 'unknown', reason: status ?? 'UNKNOWN' });
@@ -58,22 +61,25 @@ function outcomeOf(meant: readonly string[] | null): string {
 }
 
 async function act({
-  context: { queue, log },
+  context,
   source,
   event: { kind },
   authorizationId,
+  at,
 }: {
   readonly context: Taking;
   readonly source: string;
   readonly event: HookEvent;
   readonly authorizationId: string;
+  readonly at: Instant;
 }): Promise<void> {
+  const { log } = context;
   if (kind === 'unknown' || kind === 'endpoint_status_changed') return;
   log.info('hook_taken', { authorizationId, source, reason: kind });
   const tells = TELLS[kind];
   if (tells === null) return;
   try {
-    await queue.add({ queue: 'refresh-and-pull', authorizationId, reason: tells === 'news' ? 'told' : 'doubted' });
+    await bringRun({ context, authorizationId, reason: tells === 'news' ? 'told' : 'doubted', at });
   } catch (error) {
     // Both stand in the store, and the sweep comes for them.
     log.warn('hook_waits', { authorizationId, code: codeOf(error) });

@@ -15,7 +15,7 @@ const PERIOD_MS = 6 * HOUR_MS;
 const RANGE_MIN_MS = HOUR_MS;
 const PROMISE_MS = DAY_MS;
 const SLACK_MS = HOUR_MS / 10;
-/** The hour of the batch, the half that makes a pull worth its while, the hour over which patients are spread; and what a busy machine takes. */
+/** The hour of the batch, the half that makes a pull worth its while, the hour over which patients are spread; and a little. */
 const SOON_MS = 4 * HOUR_MS;
 /** The slots of all of them lie so long after a batch: who comes sooner does not come by its period. */
 const SLOT_AFTER_MS = 5 * HOUR_MS;
@@ -49,13 +49,16 @@ if (postgres === null || redisUrl === null) {
       const [named = '', ...adaptive] = idsWithSlotAfter(stage, first);
       const links = new Map<string, Link>();
       for (const id of [named, ...adaptive]) links.set(id, await acceptedAs(stage, id, id === named));
-      const { batches, watched } = await play({ stage, links, at: [first, first + DAY_MS] });
+      const { batches, watched } = await play({ stage, links, at: [first, first + DAY_MS], awaited: adaptive });
 
       const pullsOf = (id: string) => [...(watched.get(id)?.pulls ?? [])].sort((left, right) => left - right);
-      const waitsOf = (id: string) =>
-        batches.map(({ at }) => (pullsOf(id).find((pull) => pull > at) ?? Number.POSITIVE_INFINITY) - at);
+      const plansOf = (id: string) => [...(watched.get(id)?.plans ?? [])].filter((plan) => plan !== null);
+      const waitsOf = (instants: readonly Instant[]) =>
+        batches.map(({ at }) => Math.min(...instants.filter((instant) => instant > at)) - at);
       for (const id of adaptive) {
-        for (const wait of waitsOf(id)) expect(wait, 'soon after the batch').toBeLessThanOrEqual(SOON_MS);
+        // By what was planned: at this speed a machine that stands still for a second is an hour late.
+        const planned = waitsOf([...plansOf(id), ...pullsOf(id)]);
+        for (const wait of planned) expect(wait, 'soon after the batch').toBeLessThanOrEqual(SOON_MS);
         const { added } = await system.changes(id);
         for (const batch of batches) expect(added).toEqual(expect.arrayContaining([...(batch.added.get(id) ?? [])]));
         const pulls = pullsOf(id);
@@ -65,8 +68,11 @@ if (postgres === null || redisUrl === null) {
         }
         expect(pulls.length, 'fewer than by the period').toBeLessThan(pullsOf(named).length);
       }
+      // They come by these plans, of about two hours, and not at their slots, three and a half at least: a machine that stands still is late at some of them, not at each.
+      const come = adaptive.flatMap((id) => waitsOf(pullsOf(id)));
+      expect(Math.min(...come), 'soon after the batch').toBeLessThanOrEqual(SOON_MS - HOUR_MS);
       // Control: whoever named a period comes at its slots, whatever was learned, and has no other plan.
-      for (const wait of waitsOf(named)) expect(wait).toBeGreaterThan(SOON_MS);
+      for (const wait of waitsOf(pullsOf(named))) expect(wait).toBeGreaterThan(SOON_MS);
       expect([...(watched.get(named)?.plans ?? [])]).toEqual([null]);
       // What these pulls have seen stands beside what was known.
       const known = (await system.context.store.changeProfiles()).find(({ endpointId }) => endpointId === ENDPOINT.id);
@@ -103,15 +109,17 @@ async function acceptedAs({ world, system }: Stage, id: string, named: boolean):
   return link;
 }
 
-/** Lets the days go by: at each of these instants all patients change, and their rows are watched until those who come soon after the last have come. */
+/** Lets the days go by: at each of these instants all patients change, and their rows are watched until all who are awaited have come after the last. */
 async function play({
   stage: { world, system },
   links,
   at,
+  awaited,
 }: {
   readonly stage: Stage;
   readonly links: ReadonlyMap<string, Link>;
   readonly at: readonly Instant[];
+  readonly awaited: readonly string[];
 }): Promise<{ readonly batches: readonly Batch[]; readonly watched: Watched }> {
   const watched = new Map(
     [...links.keys()].map((id) => [id, { pulls: new Set<Instant>(), plans: new Set<Instant | null>() }]),
@@ -133,6 +141,9 @@ async function play({
     );
     batches.push({ at: world.clock.now(), added: new Map(changed) });
   }
-  await watchUntil((at.at(-1) ?? 0) + SOON_MS + HOUR_MS / 2);
+  const last = batches.at(-1)?.at ?? 0;
+  await watchUntil(last + SOON_MS + HOUR_MS / 2);
+  const hasCome = (id: string) => [...(watched.get(id)?.pulls ?? [])].some((pull) => pull > last);
+  await until('pulls after the last batch', look, () => awaited.every(hasCome), { everyMs: 20 });
   return { batches, watched };
 }

@@ -9,6 +9,7 @@ import { startWorker } from '../../src/main/run.ts';
 import { countingSource } from '../support/counting-source.ts';
 import { canStartRedis, startOwnRedis } from '../support/own-redis.ts';
 import { newKey } from '../support/processes.ts';
+import { QUIET_QUEUE } from '../support/quiet-queue.ts';
 import { findServices, missingOf, productionPlace } from '../support/system-places.ts';
 import { until } from '../support/system-until.ts';
 
@@ -94,8 +95,7 @@ function withSource(composition: Composition, source: ReturnType<typeof counting
 
 /** Without jobs, since the downtime is made afterwards. */
 async function acceptAll({ context }: Composition): Promise<void> {
-  const idle = async (): Promise<void> => undefined;
-  const quiet = { ...context, queue: { ...context.queue, add: idle, schedule: idle } };
+  const quiet = { ...context, queue: { ...context.queue, ...QUIET_QUEUE } };
   const left = Array.from({ length: COUNT }, (_, index) => index);
   const hand = async (): Promise<void> => {
     for (let index = left.pop(); index !== undefined; index = left.pop()) {

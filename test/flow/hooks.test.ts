@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createWebServer, type WebServer } from '../../src/adapters/web/server.ts';
 import { LIMITS } from '../../src/core/limits.ts';
+import { pullNow } from '../../src/flows/pull-now.ts';
 import { refreshAndPull } from '../../src/flows/refresh-and-pull.ts';
 import { createFakeService } from '../support/fake-service.ts';
 import { type System, startSystem } from '../support/system.ts';
@@ -135,6 +136,22 @@ function tellsOfNews(open: () => Promise<Place>): void {
         Date.parse(lastPull?.at ?? '') >= askedAt - 1;
       await system.reaches(id, 'pulled once more', began, BEFORE_ANY_SLOT_MS);
     }
+  });
+
+  test('a pull that a person asks for while a job ends that has planned already is added behind it', async () => {
+    const { system } = use();
+    const id = 'asked-while-it-ends';
+    await settled(id);
+    const { store, queue } = system.context;
+    const authorization = await store.get(id);
+    if (authorization === null) throw new Error('it is gone');
+    let adds = 0;
+    const add: typeof queue.add = async (job) => {
+      adds += 1;
+      return adds < 3 ? 'runs' : queue.add(job);
+    };
+    await pullNow({ context: { ...system.context, queue: { ...queue, add } }, authorization, actor: 'test' });
+    expect(adds).toBe(3);
   });
 
   test('a pull that stands in the store only, since another ran when it was asked for, reads everything, and once', async () => {

@@ -7,6 +7,7 @@ import { withLease } from '../../src/flows/lease.ts';
 import { refreshAndPull } from '../../src/flows/refresh-and-pull.ts';
 import { type Composition, compose } from '../../src/main/compose.ts';
 import { newKey } from '../support/processes.ts';
+import { QUIET_QUEUE } from '../support/quiet-queue.ts';
 import { bestPlace, type Place } from '../support/system-places.ts';
 import { requestOf, sourcesOf, startWorld, type World } from '../support/world.ts';
 import { nearlyOver } from './system/tokens.ts';
@@ -109,7 +110,6 @@ function quiet({
   readonly written?: string[];
   readonly commitTokens?: Store['commitTokens'];
 } = {}): Context {
-  const idle = async (): Promise<void> => undefined;
   const { context } = house;
   const noting =
     <V, R extends string>(name: string, write: (value: V) => Promise<R>) =>
@@ -124,7 +124,7 @@ function quiet({
     updateAsOf: noting('updateAsOf', context.store.updateAsOf),
     update: noting('update', context.store.update),
   };
-  return { ...context, store, queue: { ...context.queue, add: idle, schedule: idle } };
+  return { ...context, store, queue: { ...context.queue, ...QUIET_QUEUE } };
 }
 
 function run(authorizationId: string, context: Context) {

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { LIMITS } from '../../src/core/limits.ts';
 import type { Gates } from '../../src/core/ports/gates.ts';
 import { activate } from '../../src/flows/activate.ts';
 import type { Context } from '../../src/flows/context.ts';
@@ -66,7 +67,7 @@ test('an exchange that a crash has left open is offered again past a closed gate
   const version = (await store.tokens(id))?.version ?? 0;
   const intent = intentOf(id, { kind: 'exchange', tokenVersion: version, startedAt: context.clock.now() });
   await store.openIntent({ authorizationId: id, fence: dead.fence, intent, lease: owner });
-  const leave = context.suspects.enter();
+  const leave = context.suspects.enter(LIMITS.crashesMax - 1);
   const outcome = await until(
     'the lease is over',
     () => recover({ context, authorizationId: id, signal }),

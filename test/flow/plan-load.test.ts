@@ -13,6 +13,7 @@ import { NO_POSTGRES, postgresForTests, type Sql, temporaryFolder } from '../sup
 import { layEmptyDatabases } from '../support/embedded-template.ts';
 import { NOTARY } from '../support/notary.ts';
 import { AS_IT_IS, insertFleet, loadsOf, NOW, printOf } from '../support/planned-fleet.ts';
+import { QUIET_QUEUE } from '../support/quiet-queue.ts';
 import { createLogMemory } from '../support/web.ts';
 
 const HOUR_MS = 3_600_000;
@@ -61,9 +62,8 @@ function previews(where: string, open: () => Promise<Opened>): void {
     afterAll(() => opened.close());
 
     const contextOf = (cadence: CadenceTable): Context => {
-      const idle = async () => undefined;
       const clock = { ...createClock({ epochMs: 0, speed: 1 }), now };
-      const parts = { store: opened.store, clock, cadence, queue: { schedule: idle, add: idle } };
+      const parts = { store: opened.store, clock, cadence, queue: QUIET_QUEUE };
       // What these two flows touch of the house, on a clock that stands.
       return {
         ...parts,

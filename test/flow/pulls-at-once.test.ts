@@ -6,6 +6,7 @@ import type { Context } from '../../src/flows/context.ts';
 import { refreshAndPull } from '../../src/flows/refresh-and-pull.ts';
 import { type Composition, compose } from '../../src/main/compose.ts';
 import { newKey } from '../support/processes.ts';
+import { QUIET_QUEUE } from '../support/quiet-queue.ts';
 import { bestPlace, type Place } from '../support/system-places.ts';
 import { requestOf, sourcesOf, startWorld, type World } from '../support/world.ts';
 
@@ -70,7 +71,6 @@ async function mostAtOnce(name: string, like: Context): Promise<number> {
 
 /** The same with a queue that does nothing, and a source that is watched. */
 function quiet(context: Context, watched: (source: Source) => Source): Context {
-  const idle = async (): Promise<void> => undefined;
   const get: Context['sources']['get'] = (name) => {
     const source = context.sources.get(name);
     return source === undefined ? undefined : watched(source);
@@ -78,6 +78,6 @@ function quiet(context: Context, watched: (source: Source) => Source): Context {
   return {
     ...context,
     sources: { ...context.sources, get },
-    queue: { ...context.queue, add: idle, schedule: idle },
+    queue: { ...context.queue, ...QUIET_QUEUE },
   };
 }

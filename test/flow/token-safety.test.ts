@@ -16,6 +16,7 @@ import { refreshAndPull } from '../../src/flows/refresh-and-pull.ts';
 import { createService } from '../../src/flows/serve.ts';
 import { type Composition, compose } from '../../src/main/compose.ts';
 import type { Knobs } from '../../src/sandbox/knobs.ts';
+import { QUIET_QUEUE } from '../support/quiet-queue.ts';
 import { bestPlace, type Place } from '../support/system-places.ts';
 import { until } from '../support/system-until.ts';
 import { HOUR_MS, type Link, requestOf, sourcesOf, startWorld, type World } from '../support/world.ts';
@@ -251,9 +252,8 @@ async function accepted(
 
 /** The same house with a queue that does nothing: what happens is what the test does. */
 function quiet(store: Partial<Context['store']> = {}): Context {
-  const idle = async (): Promise<void> => undefined;
   const { context } = house;
-  return { ...context, store: { ...context.store, ...store }, queue: { ...context.queue, add: idle, schedule: idle } };
+  return { ...context, store: { ...context.store, ...store }, queue: { ...context.queue, ...QUIET_QUEUE } };
 }
 
 function withSource(context: Context, change: (source: Source) => Source): Context {

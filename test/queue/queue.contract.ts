@@ -1,6 +1,7 @@
 import { afterAll, afterEach, beforeAll, describe } from 'vitest';
 import { type Bench, openBench, type Place } from './bench.ts';
 import { addingContract } from './contract/adding.ts';
+import { bringingContract } from './contract/bringing.ts';
 import { censusContract } from './contract/census.ts';
 import { consumingContract } from './contract/consuming.ts';
 import { removingContract } from './contract/removing.ts';
@@ -36,6 +37,7 @@ export function queueContract(name: string, makePlace: () => Promise<Place>): vo
     };
     schedulingContract(suite);
     addingContract(suite);
+    bringingContract(suite);
     removingContract(suite);
     sweepingContract(suite);
     consumingContract(suite);

@@ -11,6 +11,7 @@ import { createService } from '../../src/flows/serve.ts';
 import { openTokens, sealTokens } from '../../src/flows/token-vault.ts';
 import { type Composition, compose } from '../../src/main/compose.ts';
 import { type Consent, type SmartAuthority, startSmartAuthority } from '../support/oidc-provider.ts';
+import { QUIET_QUEUE } from '../support/quiet-queue.ts';
 import { bestPlace, type Place } from '../support/system-places.ts';
 
 const SECRET = 'a-secret-of-32-characters-and-more';
@@ -197,8 +198,7 @@ async function accept({
 
 /** The same house with a queue that does nothing: what happens is what the test does. */
 function quiet(): Context {
-  const idle = async (): Promise<void> => undefined;
-  return { ...house.context, queue: { ...house.context.queue, add: idle, schedule: idle } };
+  return { ...house.context, queue: { ...house.context.queue, ...QUIET_QUEUE } };
 }
 
 async function run(id: string, context: Context = quiet()): Promise<void> {

@@ -12,6 +12,7 @@ import { type Counted, countingSource } from './counting-source.ts';
 import type { TestPostgres } from './databases.ts';
 import { openServers } from './own-servers.ts';
 import { newKey } from './processes.ts';
+import { QUIET_QUEUE } from './quiet-queue.ts';
 import { wrongsOf } from './reconcile-stage.ts';
 import { type Place, productionPlace } from './system-places.ts';
 import type { Link } from './world.ts';
@@ -153,8 +154,7 @@ async function acceptQuietly({
   readonly composition: Composition;
   readonly ids: readonly string[];
 }): Promise<void> {
-  const idle = async (): Promise<void> => undefined;
-  const quiet = { ...context, queue: { ...context.queue, add: idle, schedule: idle } };
+  const quiet = { ...context, queue: { ...context.queue, ...QUIET_QUEUE } };
   const left = [...ids];
   const hand = async (): Promise<void> => {
     for (let id = left.shift(); id !== undefined; id = left.shift()) {

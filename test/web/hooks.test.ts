@@ -7,6 +7,7 @@ import { createSources } from '../../src/adapters/upstream/sources.ts';
 import { createWebServer } from '../../src/adapters/web/server.ts';
 import type { Service } from '../../src/contract/service.ts';
 import { FRESHNESS_LIMITS } from '../../src/core/freshness-limits.ts';
+import type { Added } from '../../src/core/ports/queue.ts';
 import type { Store } from '../../src/core/ports/store.ts';
 import type { HookDelivery, Source } from '../../src/core/ports/upstream.ts';
 import { Secret } from '../../src/core/secret.ts';
@@ -27,10 +28,15 @@ const ID = 'portal-patient-7';
 
 type Hook = Parameters<Service['takeHook']>[0];
 /** What a variant breaks. */
-type Variant = { readonly read?: NonNullable<Source['readHook']>; readonly store?: (store: Store) => Partial<Store> };
+type Variant = {
+  /** So many adds meet a job that runs. */
+  readonly runsFor?: number;
+  readonly read?: NonNullable<Source['readHook']>;
+  readonly store?: (store: Store) => Partial<Store>;
+};
 
 /** A web server over the real flow and the model's store, with one authorization that the source calls {@link UPSTREAM_ID}. */
-async function startHooks({ read, store: broken = () => ({}) }: Variant = {}) {
+async function startHooks({ read, runsFor = 0, store: broken = () => ({}) }: Variant = {}) {
   const { store: model } = createStoreModel({ now: () => NOW });
   const store = { ...model, ...broken(model) };
   const flexpa = { kind: 'flexpa', publishableKey: 'pk_test_1', secretKey: 'sk_test_1' };
@@ -65,7 +71,11 @@ async function startHooks({ read, store: broken = () => ({}) }: Variant = {}) {
   });
   const jobs: string[] = [];
   const { log, lines } = createLogMemory();
-  const queue = { add: async ({ reason }: { readonly reason: string }) => void jobs.push(reason) };
+  const add = async ({ reason }: { readonly reason: string }): Promise<Added> => {
+    jobs.push(reason);
+    return jobs.length > runsFor ? 'waits' : 'runs';
+  };
+  const queue = { add };
   const context = { sources, store, queue, clock: clockAt(() => NOW), log, metrics: NO_METRICS };
   const options = webOptions({ service: createFakeService(), log });
   const service = { ...options.service, takeHook: (hook: Hook) => takeHook({ context, ...hook }) };
@@ -148,6 +158,12 @@ describe('a webhook', () => {
     const { send, jobs } = await startHooks();
     expect(await send(deliveryOf(bodyOf(change)))).toBe(204);
     expect(jobs).toEqual(['told']);
+  });
+
+  test('that meets a job which has planned already brings a run behind it', async () => {
+    const { send, jobs } = await startHooks({ runsFor: 2 });
+    expect(await send()).toBe(204);
+    expect(jobs).toEqual(['told', 'told', 'told']);
   });
 
   test('of a refresh that is over has the grant looked at, and condemns nobody by itself', async () => {

@@ -29,7 +29,7 @@ export type Emptying = {
   readonly redis: RedisClient;
   readonly layout: Layout;
   /** Adds a stranded job where it lies now. */
-  readonly add: (job: Stranded) => Promise<void>;
+  readonly add: (job: Stranded) => Promise<unknown>;
   /** Takes it back: the authorization was swept meanwhile. */
   readonly takeBack: (authorizationId: string) => Promise<void>;
   /** Whether to go on; asked before every step. */

@@ -1,6 +1,6 @@
 import { PerennialError } from '../../core/errors.ts';
 import type { Clock } from '../../core/ports/clock.ts';
-import type { AuthorizationQueue, QueueName, Repeating, WorkQueue } from '../../core/ports/queue.ts';
+import type { Added, AuthorizationQueue, QueueName, Repeating, WorkQueue } from '../../core/ports/queue.ts';
 import type { Log } from '../../core/ports/telemetry.ts';
 import { type Slot, slotOf } from '../../core/slot.ts';
 import type { AnyQueue, QueueBackend } from './bullmq-parts.ts';
@@ -151,7 +151,7 @@ type NewJob = {
 };
 
 /** Between the look at a job and the step that follows, a worker may take it or end it; BullMQ then refuses the step, and we look again. */
-async function addOnce(job: NewJob): Promise<void> {
+async function addOnce(job: NewJob): Promise<Added> {
   for (let tries = 1; ; tries += 1) {
     try {
       return await tryToAdd(job);
@@ -161,7 +161,7 @@ async function addOnce(job: NewJob): Promise<void> {
   }
 }
 
-async function tryToAdd({ queue, authorizationId, delayWallMs, reason }: NewJob): Promise<void> {
+async function tryToAdd({ queue, authorizationId, delayWallMs, reason }: NewJob): Promise<Added> {
   const jobId = jobIdOf(authorizationId);
   const present = await queue.getJob(jobId);
   if (present !== undefined) {
@@ -169,15 +169,16 @@ async function tryToAdd({ queue, authorizationId, delayWallMs, reason }: NewJob)
     const isWish = reason === WISH;
     if (state === 'delayed') {
       // Somebody's wish waits for its turn, and a plan of ours does not put it off; what is to run now takes it along.
-      if (present.data['reason'] === WISH && !isWish && delayWallMs > 0) return;
+      if (present.data['reason'] === WISH && !isWish && delayWallMs > 0) return 'waits';
       // A job that waits for its turn would wake as one that came too early.
       if (isWish) await present.updateData({ authorizationId, reason });
-      return present.changeDelay(delayWallMs);
+      await present.changeDelay(delayWallMs);
+      return 'waits';
     }
     if (state !== 'completed' && state !== 'failed') {
       // What has not been taken yet takes it along; what runs already reads it only if it comes again.
       if (isWish) await present.updateData({ authorizationId, reason });
-      return;
+      return state === 'active' ? 'runs' : 'waits';
     }
     await present.remove();
   }
@@ -186,6 +187,7 @@ async function tryToAdd({ queue, authorizationId, delayWallMs, reason }: NewJob)
     { authorizationId, reason },
     { jobId, ...(delayWallMs > 0 ? { delay: delayWallMs } : {}) },
   );
+  return 'waits';
 }
 
 /** Each shard is asked, since each may lie on a server of its own. */

@@ -7,6 +7,7 @@ import { NETWORK_POLICIES } from '../../core/networks.ts';
 import type { FreshnessStore, NetworkFreshness } from '../../core/ports/freshness.ts';
 import { member, toNumber } from './columns.ts';
 import type { Parts } from './fenced.ts';
+import { nobodyWorksOnIt } from './sweeps.ts';
 import type { Big, Db, Tables } from './tables.ts';
 
 /** When endpoints change, as pulls have seen it, and what their sources have told. */
@@ -39,6 +40,18 @@ export function freshness({ session }: Parts): Omit<FreshnessStore, 'oldestFresh
           .where('state', '=', 'active')
           .where('usage', '=', 'MULTIPLE')
           .execute();
+      }),
+    awaitsRun: ({ authorizationId, at }) =>
+      session.query(async (db) => {
+        const one = await db
+          .selectFrom('authorizations')
+          .select('id')
+          .where(nobodyWorksOnIt)
+          .where('id', '=', authorizationId)
+          .where('state', '=', 'active')
+          .where('next_run_at', '<=', at)
+          .executeTakeFirst();
+        return one !== undefined;
       }),
   };
 }

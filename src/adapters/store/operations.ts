@@ -1,6 +1,7 @@
 import { sql } from 'kysely';
 import type { Store } from '../../core/ports/store.ts';
 import type { Parts } from './fenced.ts';
+import { STORE_NOW } from './lease-columns.ts';
 
 type Operations = Pick<Store, 'ping' | 'wallNow'>;
 
@@ -14,7 +15,7 @@ export function operations({ session }: Parts): Operations {
     wallNow: () =>
       session.query(async (db) => {
         const { rows } = await sql<{ readonly now: number }>`
-          select (extract(epoch from clock_timestamp()) * 1000)::double precision as now`.execute(db);
+          select ${STORE_NOW} as now`.execute(db);
         return rows[0]?.now ?? Number.NaN;
       }),
   };

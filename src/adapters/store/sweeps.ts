@@ -62,7 +62,7 @@ export function sweeps({
 }
 
 /** A long pull is late and not lost: who holds the lease is at it. */
-function nobodyWorksOnIt({ not, exists, selectFrom }: ExpressionBuilder<Tables, 'authorizations'>) {
+export function nobodyWorksOnIt({ not, exists, selectFrom }: ExpressionBuilder<Tables, 'authorizations'>) {
   const lease = selectFrom('leases')
     .select('fence')
     .whereRef('leases.authorization_id', '=', 'authorizations.id')

@@ -44,4 +44,6 @@ export type FreshnessStore = {
   ) => Promise<readonly string[] | null>;
   /** Notes that somebody wants everything of an active MULTIPLE authorization read, and plans it for then: a run that is under way and has pulled before comes again. */
   readonly askForPull: (value: { readonly authorizationId: string; readonly at: Instant }) => Promise<void>;
+  /** Whether it is still planned for `at` or before and nobody holds its lease: no run that is under way has taken that up. */
+  readonly awaitsRun: (query: { readonly authorizationId: string; readonly at: Instant }) => Promise<boolean>;
 };

@@ -17,6 +17,9 @@ export type Swept = { readonly jobs: number; readonly events: number };
 /** The repeating job of one authorization. `phase` is its place in the period; without it the hash of its id. */
 export type Repeating = { readonly authorizationId: string; readonly periodMs: number; readonly phase?: number };
 
+/** What became of an added job: it waits for its turn, or one of its kind runs already and knows only what the store says. */
+export type Added = 'waits' | 'runs';
+
 /** Time and work distribution. Nothing in it is the truth: all of it can be made again from the store. */
 export type WorkQueue = {
   /**
@@ -33,7 +36,7 @@ export type WorkQueue = {
     readonly authorizationId: string;
     readonly delayMs?: number;
     readonly reason: JobReason;
-  }) => Promise<void>;
+  }) => Promise<Added>;
   /** Removes the repeating job only. */
   readonly unschedule: (authorizationId: string) => Promise<void>;
   /** Removes all jobs that name the authorization: repeating, waiting, delayed and finished ones. What tells of them (events) stays. */

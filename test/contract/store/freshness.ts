@@ -3,7 +3,7 @@ import type { Authorization } from '../../../src/core/authorization.ts';
 import { emptyTally, HOURS, type Tally } from '../../../src/core/change-profile.ts';
 import { FRESHNESS_LIMITS } from '../../../src/core/freshness-limits.ts';
 import type { Store } from '../../../src/core/ports/store.ts';
-import { inserted, intentOf, LEASE, NOW, newId, taken, type Use } from './samples.ts';
+import { ACTOR, inserted, intentOf, LEASE, NOW, newId, taken, type Use } from './samples.ts';
 
 function tallyOf(changes: number, watched: number): Tally {
   return { changes: new Float64Array(HOURS).fill(changes), watchedHours: new Float64Array(HOURS).fill(watched) };
@@ -191,6 +191,21 @@ export function freshnessContract(use: Use): void {
       expect(await Promise.all([other, ended].map((id) => store.get(id)))).toStrictEqual(before);
       await store.askForPull({ authorizationId: asked, at: LATER });
       expect(await store.get(asked)).toMatchObject({ ...noted, nextRunAt: LATER });
+    });
+
+    test('awaits its run until somebody takes its lease, and again when that was given back without a later plan', async () => {
+      const { store } = use();
+      const authorizationId = await standing(store);
+      const awaits = (at: number) => store.awaitsRun({ authorizationId, at });
+      expect(await awaits(LATER)).toBe(false);
+      await store.askForPull({ authorizationId, at: LATER });
+      expect([await awaits(LATER - 1), await awaits(LATER)]).toEqual([false, true]);
+      const fence = await taken(store, authorizationId);
+      expect(await awaits(LATER)).toBe(false);
+      await store.releaseLease({ ...fence, owner: ACTOR });
+      expect(await awaits(LATER)).toBe(true);
+      await store.update({ ...(await taken(store, authorizationId)), patch: { nextRunAt: LATER + 1 }, actor: ACTOR });
+      expect(await awaits(LATER)).toBe(false);
     });
   });
 }

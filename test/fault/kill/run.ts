@@ -4,6 +4,7 @@ import type { Context } from '../../../src/flows/context.ts';
 import { ensureAccessToken } from '../../../src/flows/refresh.ts';
 import { takeUp } from '../../../src/flows/take-up.ts';
 import { seededRng } from '../../../src/sandbox/random.ts';
+import { QUIET_QUEUE } from '../../support/quiet-queue.ts';
 import { until } from '../../support/system-until.ts';
 import { HOUR_MS, requestOf } from '../../support/world.ts';
 import type { Hand } from './hands.ts';
@@ -54,8 +55,7 @@ export async function handOver({
 }): Promise<Subject> {
   const link = await world.link({ exchanged: true, size: 1, knobs });
   const issuedAt = new Date(world.clock.now() - 23.5 * HOUR_MS).toISOString();
-  const idle = async (): Promise<void> => undefined;
-  const quiet = { ...context, queue: { ...context.queue, add: idle, schedule: idle } };
+  const quiet = { ...context, queue: { ...context.queue, ...QUIET_QUEUE } };
   await accept({ context: quiet, request: requestOf(link, { id, expiresIn: 86_400, issuedAt }), actor: 'test' });
   return { id, link };
 }

@@ -3,6 +3,7 @@ import type { AuthorizationRequest } from '../../../src/contract/wire.ts';
 import { accept } from '../../../src/flows/accept.ts';
 import { refreshAndPull } from '../../../src/flows/refresh-and-pull.ts';
 import { createService } from '../../../src/flows/serve.ts';
+import { QUIET_QUEUE } from '../../support/quiet-queue.ts';
 import { until } from '../../support/system-until.ts';
 import { HOUR_MS, type Link, MINUTE_MS, requestOf, type World } from '../../support/world.ts';
 import type { Stage } from '../system.contract.ts';
@@ -275,8 +276,7 @@ async function eventsOf({ system }: Stage, id: string) {
 
 /** The same house with a queue that does nothing: what happens is what the test does. */
 function quiet({ system }: Stage): Stage['system']['context'] {
-  const idle = async (): Promise<void> => undefined;
-  return { ...system.context, queue: { ...system.context.queue, add: idle, schedule: idle } };
+  return { ...system.context, queue: { ...system.context.queue, ...QUIET_QUEUE } };
 }
 
 async function statusWith(world: World, accessToken: string): Promise<number> {

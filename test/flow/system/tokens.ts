@@ -4,6 +4,7 @@ import type { Store } from '../../../src/core/ports/store.ts';
 import { accept } from '../../../src/flows/accept.ts';
 import type { Context } from '../../../src/flows/context.ts';
 import { refreshAndPull } from '../../../src/flows/refresh-and-pull.ts';
+import { QUIET_QUEUE } from '../../support/quiet-queue.ts';
 import { until } from '../../support/system-until.ts';
 import { HOUR_MS, MINUTE_MS, requestOf, type World } from '../../support/world.ts';
 import type { Stage } from '../system.contract.ts';
@@ -268,8 +269,7 @@ async function refreshTogether({
   readonly change?: (context: Context) => Context;
 }) {
   const link = await world.link({ exchanged: true, knobs: { slowTokenMs: MINUTE_MS } });
-  const idle = async (): Promise<void> => undefined;
-  const quiet = { ...system.context, queue: { ...system.context.queue, add: idle, schedule: idle } };
+  const quiet = { ...system.context, queue: { ...system.context.queue, ...QUIET_QUEUE } };
   await accept({ context: quiet, request: requestOf(link, { id, ...nearlyOver(world) }), actor: 'test' });
   const context = change(quiet);
   const signal = new AbortController().signal;

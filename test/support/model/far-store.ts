@@ -29,6 +29,7 @@ export function farStore({ store, far }: { readonly store: Store; readonly far: 
     commitRecords: via('commitRecords', store.commitRecords),
     orphanIntents: via('orphanIntents', store.orphanIntents),
     overdueRuns: via('overdueRuns', store.overdueRuns),
+    awaitsRun: via('awaitsRun', store.awaitsRun),
     duePurges: via('duePurges', store.duePurges),
     dueWarnings: via('dueWarnings', store.dueWarnings),
     noteSource: via('noteSource', store.noteSource),

@@ -23,6 +23,7 @@ export function queuePort({ model, clock }: { readonly model: QueueModel; readon
     isScheduled: async (authorizationId) => model.scheduled.has(authorizationId),
     add: async ({ authorizationId, queue }) => {
       model.added.push({ authorizationId, queue });
+      return 'waits';
     },
     unschedule: async (authorizationId) => {
       model.scheduled.delete(authorizationId);

@@ -6,7 +6,7 @@ import type { FreshnessStore, ProfileKey } from '../../../src/core/ports/freshne
 import type { Parts } from './store-tables.ts';
 
 /** When endpoints change, and what their sources have told. */
-export function freshness({ tables, now }: Parts): Omit<FreshnessStore, 'oldestFreshAsOf'> {
+export function freshness({ tables, now }: Parts): Omit<FreshnessStore, 'oldestFreshAsOf' | 'awaitsRun'> {
   const profiles = new Map<string, ProfileKey & { readonly profile: ChangeProfile }>();
   const seen = new Map<string, number>();
   return {

@@ -9,6 +9,7 @@ type Sweeps = Pick<
   | 'duePurges'
   | 'orphanIntents'
   | 'overdueRuns'
+  | 'awaitsRun'
   | 'oldestFreshAsOf'
   | 'dueWarnings'
   | 'warn'
@@ -49,6 +50,11 @@ export function sweeps(parts: Parts): Sweeps {
         })
         .sort(by(({ nextRunAt }) => nextRunAt ?? 0))
         .slice(0, limit),
+    awaitsRun: async ({ authorizationId, at }) =>
+      all().some(({ id, state, nextRunAt }) => {
+        const isDue = state === 'active' && nextRunAt !== null && nextRunAt <= at;
+        return id === authorizationId && isDue && !isHeld(id);
+      }),
     oldestFreshAsOf: async () => {
       const kept = all().filter(({ state, usage }) => state === 'active' && usage === 'MULTIPLE');
       const fresh = kept.flatMap(({ freshAsOf }) => (freshAsOf === null ? [] : [freshAsOf]));
