@@ -1,6 +1,9 @@
+import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { UNITS } from '../../src/core/limits.ts';
 import type { Store } from '../../src/core/ports/store.ts';
 import type { Context } from '../../src/flows/context.ts';
+import { createTokenDesk } from '../../src/flows/give-token.ts';
 import { refreshAndPull } from '../../src/flows/refresh-and-pull.ts';
 import { API_KEY, killLeftovers, newKey, type Served, serve, settingsOf } from '../support/processes.ts';
 import { type System, startSystem } from '../support/system.ts';
@@ -97,13 +100,14 @@ describe('an authorization whose workers die', () => {
 
   test('is found out although what its death left is tidied meanwhile: a sweep and a token that is asked for end no count', async () => {
     const { id, house } = await opened('tidied');
+    const desk = createTokenDesk(withoutValidTokens(house.context));
     for (let death = 0; death < CRASHES; death += 1) {
       await dies({ store: house.context.store, id, times: 1 });
       const take = () => house.context.store.takeLease({ authorizationId: id, owner: 'sweep', leaseMs: 60_000 });
       const taken = await until('the lease', take, (held) => held !== null);
       expect(taken?.crashes).toBe(death + 1);
       if (taken !== null) await house.context.store.releaseLease({ ...taken, owner: 'sweep' });
-      await house.service.token({ id, actor: 'test' });
+      if (death < CRASHES - 1) await desk.hand({ authorizationId: id, actor: 'test' });
     }
     await house.service.pullNow({ id, actor: 'test' });
     await house.reaches(id, 'quarantined', ({ state }) => state === 'quarantined');
@@ -196,8 +200,10 @@ describe('an authorization whose workers die', () => {
   );
 });
 
-async function opened(id: string): Promise<{ readonly id: string; readonly house: System }> {
-  const link = await world.link({ exchanged: true });
+/** An id of its own for each try. Its token lasts for a day, or its own run of every 50 virtual minutes, five seconds, would come between. */
+async function opened(name: string): Promise<{ readonly id: string; readonly house: System }> {
+  const id = `${name}-${randomUUID()}`;
+  const link = await world.link({ exchanged: true, knobs: { accessTokenMs: UNITS.DAY_MS } });
   await system.accept(requestOf(link, { id }));
   await system.reaches(id, 'pulled', ({ lastPull }) => lastPull?.result === 'complete');
   return { id, house: system };
@@ -217,6 +223,15 @@ async function dies({
     const take = () => store.takeLease({ authorizationId, owner: `dead-${death}`, leaseMs: 1 });
     await until('the lease', take, (taken) => taken !== null);
   }
+}
+
+/** Each token that is asked for is refreshed first. */
+function withoutValidTokens(context: Context): Context {
+  const tokens: Store['tokens'] = async (id) => {
+    const row = await context.store.tokens(id);
+    return row === null ? null : { ...row, accessExpiresAt: context.clock.now() };
+  };
+  return { ...context, store: { ...context.store, tokens } };
 }
 
 function forgetful(context: Context): Context {
